@@ -1,0 +1,53 @@
+"""`python -m studio.worker DIR`: do the job of the run folder DIR and say by the exit code how it ended.
+
+0 finished, 3 stopped as asked (a checkpoint is there), 4 an error the user can act on (`error.json`), else a bug.
+Only the module of the job's kind is imported, so a download never waits for torch.
+"""
+
+import errno
+import importlib
+import sys
+from pathlib import Path
+
+from studio.config import read_run
+from studio.errors import StudioError
+from studio.runs import folder as run_folder
+from studio.runs import watchdog
+
+STOPPED, USER_ERROR = 3, 4
+
+
+def main(argv: list[str]) -> int:
+    """Run the worker on `argv[0]`; returns the exit code."""
+    folder = Path(argv[0]).resolve()
+    watchdog.start(folder)
+    try:
+        job = read_run(folder)
+        return importlib.import_module(f"studio.worker.{job.kind}.recipe").run(folder, job)
+    except Exception as error:
+        known = error if isinstance(error, StudioError) else _actionable(error, folder)
+        if known is None:
+            raise
+        run_folder.write_json_atomic(
+            folder / run_folder.ERROR, {"key": known.key, "values": _plain(known.values), "text": str(known)}
+        )
+        print(known, file=sys.stderr, flush=True)
+        return USER_ERROR
+
+
+def _actionable(error: Exception, folder: Path) -> StudioError | None:
+    """The errors of libraries and system that the user can do something about."""
+    words = str(error)
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "os error 28" in words:
+        return StudioError("disk_full", path=folder)
+    if type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in words:
+        return StudioError("out_of_memory", reason=words.splitlines()[0])
+    return None
+
+
+def _plain(values: dict) -> dict:
+    return {name: value if isinstance(value, int | float) else str(value) for name, value in values.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

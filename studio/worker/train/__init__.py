@@ -1,0 +1,1 @@
+"""Training: `recipe.run` in one order for every method."""
