@@ -15,6 +15,7 @@ from studio.runs import folder as run_folder
 from studio.runs import watchdog
 
 STOPPED, USER_ERROR = 3, 4
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: list[str]) -> int:
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
 def _actionable(error: Exception, folder: Path) -> StudioError | None:
     """The errors of libraries and system that the user can do something about."""
     words = str(error)
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "os error 28" in words:
+    if getattr(error, "errno", None) in FULL or any(f"os error {code})" in words for code in FULL):
         return StudioError("disk_full", path=folder)
     if type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in words:
         return StudioError("out_of_memory", reason=words.splitlines()[0])

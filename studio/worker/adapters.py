@@ -79,8 +79,11 @@ def _lora_config(job, model) -> LoraConfig:
         modules_to_save=saved or None,
         use_rslora=job.use_rslora,
         use_dora=job.use_dora,
-        init_lora_weights=f"pissa_niter_{job.pissa_iter}" if job.pissa_init and job.pissa_iter != -1
-        else "pissa" if job.pissa_init else True,
+        init_lora_weights=f"pissa_niter_{job.pissa_iter}"
+        if job.pissa_init and job.pissa_iter != -1
+        else "pissa"
+        if job.pissa_init
+        else True,
     )
 
 

@@ -1,6 +1,5 @@
 """`environment.json`: what a run was made with, enough to make it again."""
 
-import hashlib
 import importlib.metadata
 import platform
 import sys
@@ -12,7 +11,7 @@ from studio.runs import folder as run_folder
 PACKAGES = ("torch", "torch-npu", "transformers", "peft", "accelerate", "tokenizers", "safetensors", "numpy")
 
 
-def record(folder: Path, job, place, model_path: Path, data_files: list[Path]) -> None:
+def record(folder: Path, job, place, model_path: Path, data_sha256: dict[str, str]) -> None:
     """Write the versions, the device, the model's revision and the SHA-256 of each data file."""
     versions = {"python": platform.python_version(), "studio": __version__}
     for package in PACKAGES:
@@ -29,7 +28,7 @@ def record(folder: Path, job, place, model_path: Path, data_files: list[Path]) -
             "device": str(place.device),
             "precision": place.autocast or str(place.weights).removeprefix("torch."),
             "model": {"name": job.model_name_or_path, "path": str(model_path), "revision": _revision(model_path, job)},
-            "data": {str(path): _sha256(path) for path in data_files},
+            "data": data_sha256,
             "seed": job.seed,
         },
     )
@@ -38,8 +37,3 @@ def record(folder: Path, job, place, model_path: Path, data_files: list[Path]) -
 def _revision(path: Path, job) -> str | None:
     """A hub's snapshot folder is named after its commit; anything else has the revision that was asked for."""
     return path.name if path.parent.name == "snapshots" else job.model_revision
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

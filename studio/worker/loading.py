@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from studio.config import starter
+from studio.config import STARTER, starter
 from studio.errors import StudioError
 from studio.worker import place as places
 from studio.worker.build import download
@@ -20,7 +20,7 @@ def find(job, progress) -> Path:
     Raises StudioError if the starter model is not built, the path does not exist or the hub does not know the id.
     """
     name = job.model_name_or_path
-    if name == starter.NAME:
+    if name == STARTER:
         if not starter.location().is_dir():
             raise StudioError("starter_not_built")
         return starter.location()
@@ -40,6 +40,24 @@ def load_tokenizer(path: Path, job):
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def adopt_template(tokenizer, template) -> None:
+    """Let the tokenizer speak as it is trained: whoever loads it later finds this template and this end of answers."""
+    if template is None:
+        return
+    tokenizer.chat_template = template.source
+    if template.eos_token and template.eos_token in tokenizer.get_vocab():
+        tokenizer.eos_token = template.eos_token
+
+
+def end_ids(model, tokenizer, template) -> list[int]:
+    """The ids that end an answer: the model's own, the tokenizer's, the template's stop words."""
+    own = model.generation_config.eos_token_id
+    words = template.stop_words if template else ()
+    named = [tokenizer.get_vocab().get(word) for word in words]
+    found = [*(own if isinstance(own, list) else [own]), tokenizer.eos_token_id, *named]
+    return sorted({token for token in found if token is not None})
 
 
 def load_config(path: Path, job):

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-WORDS = "river stone light garden window market teacher letter winter copper silver answer morning harbour".split()
+WORDS = ("river", "stone", "light", "garden", "window", "market", "teacher", "letter", "winter", "copper", "silver")
 
 
 def main() -> None:
@@ -51,42 +51,77 @@ def make_inputs(folder: Path, num_rows: int) -> int:
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    trainer = trainers.BpeTrainer(vocab_size=8192, special_tokens=special, show_progress=False,
-                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=8192,
+        special_tokens=special,
+        show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
     core.train_from_iterator((row["instruction"] + row["output"] for row in rows), trainer)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token=special[0], eos_token=special[2])
     tokenizer.save_pretrained(folder / "model")
     set_seed(0)
-    LlamaForCausalLM(LlamaConfig(
-        vocab_size=8192, hidden_size=256, intermediate_size=688, num_hidden_layers=6, num_attention_heads=8,
-        num_key_value_heads=8, max_position_embeddings=1024, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
-        tie_word_embeddings=True,
-    )).save_pretrained(folder / "model")
+    LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=8192,
+            hidden_size=256,
+            intermediate_size=688,
+            num_hidden_layers=6,
+            num_attention_heads=8,
+            num_key_value_heads=8,
+            max_position_embeddings=1024,
+            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=None,
+            tie_word_embeddings=True,
+        )
+    ).save_pretrained(folder / "model")
     data = folder / "data"
     data.mkdir()
     (data / "rows.json").write_text(json.dumps(rows), "utf-8")
     (data / "dataset_info.json").write_text(json.dumps({"rows": {"file_name": "rows.json"}}), "utf-8")
     # ChatML with a line break after each turn, as the template `chatml` of both sides renders it.
-    rendered = [f"<|im_start|>user\n{r['instruction']}<|im_end|>\n<|im_start|>assistant\n{r['output']}<|im_end|>\n"
-                for r in rows]
+    rendered = [
+        f"<|im_start|>user\n{r['instruction']}<|im_end|>\n<|im_start|>assistant\n{r['output']}<|im_end|>\n"
+        for r in rows
+    ]
     return sum(min(1024, len(tokenizer(text, add_special_tokens=False)["input_ids"])) for text in rendered)
 
 
 def _row(generator: random.Random, vocabulary: list[str]) -> dict:
     """Lengths as in chat data: many short rows, some long ones (log-normal), about half of the tokens in the answer."""
+
     def say(median: float) -> str:
-        return " ".join(generator.choice(vocabulary) for _ in range(min(300, max(2, int(generator.lognormvariate(median, 0.9))))))
+        length = min(300, max(2, int(generator.lognormvariate(median, 0.9))))
+        return " ".join(generator.choice(vocabulary) for _ in range(length))
+
     return {"instruction": say(3.3), "input": "", "output": say(3.6)}
 
 
 def _job(folder: Path, output: Path, options) -> dict:
     return {
-        "model_name_or_path": str(folder / "model"), "stage": "sft", "do_train": True, "finetuning_type": "lora",
-        "lora_rank": 8, "lora_target": "all", "dataset": "rows", "dataset_dir": str(folder / "data"),
-        "template": "chatml", "cutoff_len": 1024, "output_dir": str(output), "overwrite_output_dir": True,
-        "per_device_train_batch_size": 4, "gradient_accumulation_steps": 1, "learning_rate": 1e-3,
-        "num_train_epochs": options.epochs, "lr_scheduler_type": "cosine", "warmup_ratio": 0.1, "logging_steps": 10,
-        "save_strategy": "no", "bf16": options.bf16, "report_to": "none", "seed": 42,
+        "model_name_or_path": str(folder / "model"),
+        "stage": "sft",
+        "do_train": True,
+        "finetuning_type": "lora",
+        "lora_rank": 8,
+        "lora_target": "all",
+        "dataset": "rows",
+        "dataset_dir": str(folder / "data"),
+        "template": "chatml",
+        "cutoff_len": 1024,
+        "output_dir": str(output),
+        "overwrite_output_dir": True,
+        "per_device_train_batch_size": 4,
+        "gradient_accumulation_steps": 1,
+        "learning_rate": 1e-3,
+        "num_train_epochs": options.epochs,
+        "lr_scheduler_type": "cosine",
+        "warmup_ratio": 0.1,
+        "logging_steps": 10,
+        "save_strategy": "no",
+        "bf16": options.bf16,
+        "report_to": "none",
+        "seed": 42,
     }
 
 
@@ -108,14 +143,18 @@ def run_studio(folder: Path, name: str, options) -> dict:
     output.mkdir()
     job = read_mapping("train", _job(folder, output, options) | {"num_samples": 0, "overwrite_output_dir": False}).job
     (output / "job.yaml").write_text(job.to_yaml(), "utf-8")
-    command = [sys.executable, "-m", "tests.bench.locked", str(output)]
+    command = [sys.executable, "-m", "studio.worker", str(output)]
     return _measure(command, output, folder, options)
 
 
 def _measure(command: list[str], output: Path, folder: Path, options) -> dict:
     env = os.environ | {
-        "OMP_NUM_THREADS": str(options.threads), "MKL_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1",
-        "STUDIO_HOME": str(folder / "home"), "DISABLE_VERSION_CHECK": "1", "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": str(options.threads),
+        "MKL_NUM_THREADS": str(options.threads),
+        "HF_HUB_OFFLINE": "1",
+        "STUDIO_HOME": str(folder / "home"),
+        "DISABLE_VERSION_CHECK": "1",
+        "PYTHONPATH": str(ROOT),
     }
     started_s = time.monotonic()
     with (folder / f"{output.name}.log").open("w") as log:
@@ -127,9 +166,13 @@ def _measure(command: list[str], output: Path, folder: Path, options) -> dict:
     wall_s = time.monotonic() - started_s
     result = json.loads((output / "all_results.json").read_text())
     return {
-        "train_runtime_s": round(result["train_runtime"], 2), "wall_s": round(wall_s, 2),
-        "start_and_end_s": round(wall_s - result["train_runtime"], 2), "train_loss": round(result["train_loss"], 4),
-        "peak_mib": usage.ru_maxrss // (1 if sys.platform == "darwin" else 1024) // (2**20 if sys.platform == "darwin" else 1),
+        "train_runtime_s": round(result["train_runtime"], 2),
+        "wall_s": round(wall_s, 2),
+        "start_and_end_s": round(wall_s - result["train_runtime"], 2),
+        "train_loss": round(result["train_loss"], 4),
+        "peak_mib": usage.ru_maxrss // (2**20 if sys.platform == "darwin" else 1024),  # bytes there, KiB here
+        // (1 if sys.platform == "darwin" else 1024)
+        // (2**20 if sys.platform == "darwin" else 1),
     }
 
 
@@ -137,8 +180,10 @@ def _compare(found: dict[str, list[dict]]) -> None:
     def median(side: str, name: str) -> float:
         return statistics.median(measure[name] for measure in found[side])
 
-    ratio = {f"{name}_ratio": round(median("studio", name) / median("llamafactory", name), 3)
-             for name in ("real_tokens_per_s", "train_loss", "peak_mib", "start_and_end_s", "wall_s")}
+    ratio = {
+        f"{name}_ratio": round(median("studio", name) / median("llamafactory", name), 3)
+        for name in ("real_tokens_per_s", "train_loss", "peak_mib", "start_and_end_s", "wall_s")
+    }
     print(json.dumps({"studio_over_llamafactory": ratio}))
 
 

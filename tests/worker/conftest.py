@@ -17,7 +17,13 @@ def job(toy_model):
     """`job(learning_rate=…)`: a LoRA train job on the toy model."""
 
     def make(**keys):
-        base = {"model_name_or_path": str(toy_model), "stage": "sft", "finetuning_type": "lora", "lora_rank": 4}
+        base = {
+            "model_name_or_path": str(toy_model),
+            "dataset": "identity",
+            "stage": "sft",
+            "finetuning_type": "lora",
+            "lora_rank": 4,
+        }
         return read_mapping("train", base | keys).job
 
     return make

@@ -47,8 +47,14 @@ def test_freeze_trains_the_last_or_first_layers(job, tmp_path, layers, expected)
 
 
 def test_freeze_by_module_and_extra(job, tmp_path):
-    model, _ = prepared(job, tmp_path, finetuning_type="freeze", freeze_trainable_layers=1,
-                        freeze_trainable_modules="mlp", freeze_extra_modules="lm_head")
+    model, _ = prepared(
+        job,
+        tmp_path,
+        finetuning_type="freeze",
+        freeze_trainable_layers=1,
+        freeze_trainable_modules="mlp",
+        freeze_extra_modules="lm_head",
+    )
     names = trained_names(model)
     assert "lm_head.weight" in names and all(".mlp." in name for name in names if name != "lm_head.weight")
 

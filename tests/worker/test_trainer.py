@@ -26,19 +26,37 @@ class Rows(list):
 
 
 def make_trainer(model, job, folder, **arguments):
-    arguments = {"output_dir": str(folder), "use_cpu": True, "report_to": "none", "remove_unused_columns": False,
-                 "train_sampling_strategy": "group_by_length", "disable_tqdm": True, "logging_steps": 1,
-                 "label_names": ["labels"], "prediction_loss_only": True, "save_strategy": "no"} | arguments
-    return CausalTrainer(job=job(), model=model, args=TrainingArguments(**arguments), data_collator=Collator(0),
-                         train_dataset=Rows(ROWS), eval_dataset=Rows(ROWS))
+    arguments = {
+        "output_dir": str(folder),
+        "use_cpu": True,
+        "report_to": "none",
+        "remove_unused_columns": False,
+        "train_sampling_strategy": "group_by_length",
+        "disable_tqdm": True,
+        "logging_steps": 1,
+        "label_names": ["labels"],
+        "prediction_loss_only": True,
+        "save_strategy": "no",
+    } | arguments
+    return CausalTrainer(
+        job=job(),
+        model=model,
+        args=TrainingArguments(**arguments),
+        data_collator=Collator(0),
+        train_dataset=Rows(ROWS),
+        eval_dataset=Rows(ROWS),
+    )
 
 
-@pytest.mark.parametrize("architecture, sizes", [
-    ("LlamaForCausalLM", {}),
-    ("Qwen2ForCausalLM", {"tie_word_embeddings": True}),
-    ("Gemma2ForCausalLM", {"final_logit_softcapping": 5.0, "head_dim": 8}),
-    ("GraniteForCausalLM", {"logits_scaling": 3.0}),
-])
+@pytest.mark.parametrize(
+    "architecture, sizes",
+    [
+        ("LlamaForCausalLM", {}),
+        ("Qwen2ForCausalLM", {"tie_word_embeddings": True}),
+        ("Gemma2ForCausalLM", {"final_logit_softcapping": 5.0, "head_dim": 8}),
+        ("GraniteForCausalLM", {"logits_scaling": 3.0}),
+    ],
+)
 def test_the_loss_equals_the_models_own(architecture, sizes, tmp_path, job):
     model = AutoModelForCausalLM.from_pretrained(toy.build(tmp_path / "model", architecture=architecture, **sizes))
     trainer = make_trainer(model.eval(), job, tmp_path)
@@ -51,8 +69,9 @@ def test_the_loss_equals_the_models_own(architecture, sizes, tmp_path, job):
 @pytest.mark.parametrize("targets", [["q_proj", "v_proj"], ["lm_head"]])
 def test_the_loss_and_its_gradients_are_right_through_lora(targets, toy_model, tmp_path, job):
     torch.manual_seed(0)
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(toy_model),
-                           LoraConfig(target_modules=targets, init_lora_weights=False))
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(toy_model), LoraConfig(target_modules=targets, init_lora_weights=False)
+    )
     trainer = make_trainer(model, job, tmp_path)
     batch = Collator(0)(ROWS)
     grads = []
@@ -68,8 +87,15 @@ def test_one_batch_of_four_trains_like_four_of_one(toy_model, tmp_path, job):
     weights = []
     for size, accumulated in ((4, 1), (1, 4)):
         model = AutoModelForCausalLM.from_pretrained(toy_model)
-        trainer = make_trainer(model, job, tmp_path, max_steps=3, per_device_train_batch_size=size,
-                               gradient_accumulation_steps=accumulated, learning_rate=1e-3)
+        trainer = make_trainer(
+            model,
+            job,
+            tmp_path,
+            max_steps=3,
+            per_device_train_batch_size=size,
+            gradient_accumulation_steps=accumulated,
+            learning_rate=1e-3,
+        )
         trainer.train()
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
         assert trainer.num_tokens == 3 * sum(len(row["input_ids"]) for row in ROWS)

@@ -1,6 +1,6 @@
 """Rows to batches: padding to the longest row, and an order that puts rows of like length together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch.utils.data import Sampler
@@ -34,15 +34,15 @@ class Collator:
 class LengthGrouped(Sampler[int]):
     """A new random order each epoch in which the rows of one batch have about the same length.
 
-    The rows are shuffled, cut into pools of `POOL` batches, sorted by length within a pool and cut into batches; then the
-    batches are shuffled, so that long and short ones follow each other at random. It depends on (seed, epoch) alone:
-    a resumed run sees what the straight run would have seen.
+    The rows are shuffled, cut into pools of `POOL` batches, sorted by length within a pool and cut into batches; then
+    the batches are shuffled, so that long and short ones follow each other at random. It depends on (seed, epoch)
+    alone: a resumed run sees what the straight run would have seen.
     """
 
     POOL = 50
 
-    def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:
-        self.lengths = lengths
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self.lengths = [int(length) for length in lengths]
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0

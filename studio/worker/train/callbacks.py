@@ -42,7 +42,7 @@ class LogLines(TrainerCallback):
         run_folder.append_metrics(self.folder, line)
 
     def _speed(self, elapsed_s: float) -> dict:
-        """Tokens that are no padding: since the start (`throughput`, as LLaMA-Factory counts) and since the last line."""
+        """Tokens that are no padding: since the start (`throughput`, as LLaMA-Factory has it), since the last line."""
         tokens, now_s = self.trainer.num_tokens, time.monotonic()
         recent = (tokens - self.last_tokens) / max(now_s - self.last_s, 1e-9)
         self.last_tokens, self.last_s = tokens, now_s
@@ -108,9 +108,14 @@ class Samples(TrainerCallback):
 
 
 def _metrics(logs: dict | None) -> dict:
-    """The entries that belong in a log line; a number that is none (NaN, infinity) is null, as JSON has no word for it."""
-    names = {"loss": "loss", "eval_loss": "eval_loss", "eval_accuracy": "accuracy", "learning_rate": "lr",
-             "grad_norm": "grad_norm"}
+    """The entries that belong in a log line; NaN and infinity are null, as JSON has no word for them."""
+    names = {
+        "loss": "loss",
+        "eval_loss": "eval_loss",
+        "eval_accuracy": "accuracy",
+        "learning_rate": "lr",
+        "grad_norm": "grad_norm",
+    }
     found = {names[key]: value for key, value in (logs or {}).items() if key in names}
     return {key: value if math.isfinite(value) else None for key, value in found.items()}
 

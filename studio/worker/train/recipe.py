@@ -1,8 +1,5 @@
 """Training, in one order for every method: load, rows, build, train, save."""
 
-import json
-import os
-import time
 from pathlib import Path
 
 from transformers import EarlyStoppingCallback, set_seed
@@ -14,7 +11,7 @@ from studio.runs import folder as run_folder
 from studio.worker import adapters, environment, loading, memory
 from studio.worker import place as places
 from studio.worker.progress import Progress, StopRequested
-from studio.worker.train import arguments, plot, samples
+from studio.worker.train import arguments, plot, prompts, samples
 from studio.worker.train.batches import Collator
 from studio.worker.train.callbacks import LogLines, Samples, StopWish
 from studio.worker.train.trainer import CausalTrainer
@@ -26,7 +23,7 @@ def run(folder: Path, job: TrainJob) -> int:
     """Train as `job` says and leave the results in `folder`. Returns the worker's exit code."""
     progress = Progress(folder)
     try:
-        trainer, dataset = _build(folder, job, progress)
+        trainer, _dataset = _build(folder, job, progress)
     except StopRequested:
         return STOPPED
     progress("training")
@@ -47,9 +44,8 @@ def _build(folder: Path, job: TrainJob, progress: Progress) -> tuple[CausalTrain
     set_seed(job.seed)
     path = loading.find(job, progress)
     tokenizer = loading.load_tokenizer(path, job)
-    template = data.template.load(job.template, path)
-    if template.source:
-        tokenizer.chat_template = template.source
+    template = data.chat_template(job, path)
+    loading.adopt_template(tokenizer, template)
     tokenizer.save_pretrained(folder)
     dataset = data.load(job, folder, progress)
     _report(dataset, job, folder)
@@ -66,12 +62,25 @@ def _build(folder: Path, job: TrainJob, progress: Progress) -> tuple[CausalTrain
     if job.print_param_status:
         for name, weights in model.named_parameters():
             print(f"{name}: {weights.dtype}, {weights.device}, trainable: {weights.requires_grad}", flush=True)
+    model.generation_config.eos_token_id = loading.end_ids(model, tokenizer, template)
     environment.record(folder, job, place, path, dataset.report.files)
     trainer = _trainer(folder, job, model, tokenizer, dataset, arguments.build(job, folder, place, checkpointing))
-    prompts = _prompts(job, dataset, template)
-    if prompts:
-        trainer.add_callback(Samples(_answerer(trainer, tokenizer, prompts, folder)))
+    asked = prompts.choose(job, dataset, tokenizer, template)
+    if asked:
+        trainer.add_callback(Samples(_answerer(trainer, tokenizer, asked, folder)))
     return trainer, dataset
+
+
+def _answerer(trainer: CausalTrainer, tokenizer, asked: list[prompts.Prompt], folder: Path):
+    def answer(step: int) -> None:
+        if run_folder.stop_requested(folder):
+            return
+        answers = samples.answer(trainer.model, tokenizer, [prompt.ids for prompt in asked], trainer.job, folder)
+        for prompt, response in zip(asked, answers, strict=True):
+            label = {"label": prompt.label} if prompt.label is not None else {}
+            run_folder.append_sample(folder, {"step": step, "prompt": prompt.text, "response": response, **label})
+
+    return answer
 
 
 def _trainer(folder, job, model, tokenizer, dataset, args) -> CausalTrainer:

@@ -1,4 +1,4 @@
-"""A few fixed prompts, answered greedily while a model learns: `samples.jsonl`."""
+"""A few fixed prompts, answered while a model learns: `samples.jsonl`."""
 
 from pathlib import Path
 
@@ -19,29 +19,30 @@ class Stop(StoppingCriteria):
         return torch.full((input_ids.shape[0],), asked, dtype=torch.bool, device=input_ids.device)
 
 
-def answer(model, tokenizer, prompts: list[str], max_new_tokens: int, folder: Path) -> list[str]:
-    """The model's greedy continuations of rendered `prompts`, in one left-padded batch, at most `max_new_tokens` each.
+def answer(model, tokenizer, prompts: list[list[int]], job, folder: Path) -> list[str]:
+    """The model's continuations of `prompts` (token ids), in one left-padded batch, greedy unless the job draws.
 
-    Runs without autocast: casting the weights at each step costs more than bf16 gains (measured: 2x on a CPU).
+    Runs without autocast: casting the weights at each step costs more than bf16 gains (measured: 2x on a CPU). Draws
+    from random numbers of its own, so that a run learns the same with and without samples.
     """
-    batch = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
-    longest = max(map(len, batch))
-    padding = [longest - len(ids) for ids in batch]
-    input_ids = torch.tensor([[tokenizer.pad_token_id] * gap + ids for gap, ids in zip(padding, batch, strict=True)])
-    mask = torch.tensor([[0] * gap + [1] * len(ids) for gap, ids in zip(padding, batch, strict=True)])
+    longest = max(map(len, prompts))
+    padding = [longest - len(ids) for ids in prompts]
+    pad = tokenizer.pad_token_id
+    input_ids = torch.tensor([[pad] * gap + ids for gap, ids in zip(padding, prompts, strict=True)])  # (B, T)
+    mask = torch.tensor([[0] * gap + [1] * len(ids) for gap, ids in zip(padding, prompts, strict=True)])  # (B, T)
     training, cached = model.training, model.config.use_cache
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.random.fork_rng(device_type=model.device.type):
+            torch.manual_seed(job.seed)
             output = model.generate(
                 input_ids=input_ids.to(model.device),
                 attention_mask=mask.to(model.device),
-                max_new_tokens=max_new_tokens,
-                do_sample=False, temperature=None, top_p=None, top_k=None,
+                max_new_tokens=job.max_new_tokens,
                 use_cache=True,
-                eos_token_id=_ends(model, tokenizer),
-                pad_token_id=tokenizer.pad_token_id,
+                pad_token_id=pad,
                 stopping_criteria=StoppingCriteriaList([Stop(folder)]),
+                **_drawing(job),
             )
     finally:
         model.train(training)
@@ -49,8 +50,19 @@ def answer(model, tokenizer, prompts: list[str], max_new_tokens: int, folder: Pa
     return [text.strip() for text in tokenizer.batch_decode(output[:, longest:], skip_special_tokens=True)]
 
 
-def _ends(model, tokenizer) -> list[int]:
-    """The ids that end an answer: the model's own and the tokenizer's."""
-    own = model.generation_config.eos_token_id
-    ids = set(own if isinstance(own, list) else [own]) | {tokenizer.eos_token_id}
-    return sorted(token for token in ids if token is not None)
+def _drawing(job) -> dict:
+    if not job.do_sample:
+        return {
+            "do_sample": False,
+            "temperature": None,
+            "top_p": None,
+            "top_k": None,
+            "repetition_penalty": job.repetition_penalty,
+        }
+    return {
+        "do_sample": True,
+        "temperature": job.temperature,
+        "top_p": job.top_p,
+        "top_k": job.top_k,
+        "repetition_penalty": job.repetition_penalty,
+    }

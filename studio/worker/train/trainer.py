@@ -1,4 +1,4 @@
-"""The trainer of `pt` and `sft`: Transformers' Trainer with the loss at labelled positions only and our order of rows."""
+"""The trainer of `pt` and `sft`: Transformers' Trainer, the loss at labelled positions only, our order of rows."""
 
 import contextlib
 from collections.abc import Iterator

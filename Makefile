@@ -1,0 +1,22 @@
+# `run`, `test` and `check` work on a fresh clone: launch.py makes the environment. The others use it.
+PYTHON ?= .venv/bin/python
+
+.PHONY: run test lint check bench golden
+
+run: ## open the studio
+	python3 launch.py
+
+test: ## lint and tests
+	python3 launch.py test
+
+lint:
+	$(PYTHON) -m ruff check .
+
+check: ## exactly what .ci/run does
+	.ci/run
+
+bench: ## measure; see tests/bench
+	$(PYTHON) -m pytest tests/bench -m bench -s
+
+golden: ## make the golden files that the tests compare with
+	$(PYTHON) tests/golden/make.py

@@ -1,0 +1,265 @@
+"""The command line: `studio COMMAND …`, the same as `python3 launch.py COMMAND …`. `studio --help` lists the commands.
+
+Exit codes: 0 done, 1 the run failed, 2 the command cannot be done as written (one sentence says why), 3 the run was
+stopped, 130 left by Ctrl-C. No model library is imported here, the schema only where a job is read, the page for `ui`.
+"""
+
+import json
+import os
+import platform
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from studio import __version__, runs, terminal
+from studio.errors import StudioError
+from studio.text import Catalogue, catalogue, preferred_language
+
+WRONG = 2
+
+
+class Misuse(Exception):
+    """The words after a command are not what it takes."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    t = catalogue(preferred_language())
+    command = words.pop(0) if words else "ui"
+    command = OTHER_NAMES.get(command, command)
+    if command == "help":
+        return show_help(words, t)
+    if command not in COMMANDS:
+        return complain(t("terminal.command_unknown", command=command, commands=", ".join(COMMANDS)))
+    if words in (["--help"], ["-h"]):
+        return show_help([command], t)
+    try:
+        return COMMANDS[command](words, t)
+    except Misuse:
+        return complain(t("terminal.command_wrong", usage=t(f"terminal.usage_{command}")))
+    except StudioError as error:
+        return complain(error.text(t))
+    except KeyboardInterrupt:
+        return terminal.LEFT
+    except BrokenPipeError:  # the reader of our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def complain(sentence: str) -> int:
+    """Say what is wrong, beside the output; the exit code for it."""
+    print(sentence, file=sys.stderr)
+    return WRONG
+
+
+def train(words: list[str], t: Catalogue) -> int:
+    """Start a training run and follow it."""
+    return _launch("train", words, t)
+
+
+def download(words: list[str], t: Catalogue) -> int:
+    """Fetch a model."""
+    model = _one([word for word in words[:1] if not word.startswith("-")])
+    given = [re.sub(r"^--revision\b", "--model_revision", word) for word in words[1:]]
+    return _launch("build", ["what=download", f"model_name_or_path={model}", *given], t)
+
+
+def list_runs(words: list[str], t: Catalogue) -> int:
+    """A table of all runs, or JSON."""
+    as_json = _flag(words, "--json")
+    _none(words)
+    runs.advance()
+    found = runs.listing()
+    if as_json:
+        print(json.dumps([asdict(summary) for summary in found], ensure_ascii=False, indent=2))
+    elif not found:
+        print(t("terminal.no_runs"))
+    else:
+        names = ("run", "kind", "state", "step", "loss", "started", "took")
+        rows = [[t(f"terminal.column_{name}") for name in names], *(_row(summary, t) for summary in found)]
+        print("\n".join(terminal.table(rows)))
+    return 0
+
+
+def stop(words: list[str], t: Catalogue) -> int:
+    """Stop a run."""
+    now = _flag(words, "--now")
+    run = runs.find(_one(words))
+    waited = run.state in runs.WAITING
+    runs.stop(run, now=now)
+    print(t(f"terminal.stop_{'taken' if waited else 'sent_now' if now else 'sent'}", run=run.id))
+    return 0
+
+
+def resume(words: list[str], t: Catalogue) -> int:
+    """Go on with a run, with keys changed, and follow it."""
+    detach = _flag(words, "--detach")
+    run, overrides = runs.find(_one(words[:1])), {}
+    if words[1:]:
+        from studio.config import arguments
+
+        given = arguments.parse(words[1:], run.kind)
+        if given.file or given.preset:
+            raise Misuse
+        overrides = given.values
+    with terminal.counting_presses() as presses:
+        return _follow(runs.resume(run, **overrides), detach, t, presses)
+
+
+def rename(words: list[str], t: Catalogue) -> int:
+    """Give a run another name."""
+    if len(words) != 2:
+        raise Misuse
+    run = runs.find(words[0])
+    old = run.id
+    print(t("terminal.renamed", old=old, new=runs.rename(run, words[1]).id))
+    return 0
+
+
+def delete(words: list[str], t: Catalogue) -> int:
+    """Delete a run, after a question."""
+    sure = _flag(words, "--yes", "-y")
+    run = runs.find(_one(words))
+    if not sure and not sys.stdin.isatty():
+        return complain(t("terminal.delete_needs_yes", run=run.id))
+    question = t("terminal.delete_really", run=run.id, folder=run.folder)
+    if not sure and input(question).strip().lower() not in ("y", "yes"):
+        print(t("terminal.not_deleted"))
+        return 1
+    name = run.id
+    runs.delete(run)
+    print(t("terminal.deleted", run=name))
+    return 0
+
+
+def environment(words: list[str], t: Catalogue) -> int:
+    """Versions, devices, what is missing."""
+    _none(words)
+    from studio.runs import inventory
+
+    print("\n".join(inventory.report(t)))
+    return 0
+
+
+def version(words: list[str], t: Catalogue) -> int:
+    """The version."""
+    _none(words)
+    print(f"finetune-studio {__version__} (Python {platform.python_version()})")
+    return 0
+
+
+def page(words: list[str], t: Catalogue) -> int:
+    """Open the page."""
+    quiet = _flag(words, "--no-browser")
+    host, port = _option(words, "--host"), _option(words, "--port")
+    _none(words)
+    if port is not None and not port.isdigit():
+        raise StudioError("bad_port", port=port)
+    from studio.ui import app
+
+    return app.run(host, int(port) if port is not None else None, not quiet)
+
+
+COMMANDS = {
+    "train": train, "runs": list_runs, "stop": stop, "resume": resume, "rename": rename, "delete": delete,
+    "download": download, "env": environment, "version": version, "ui": page,
+}  # fmt: skip
+OTHER_NAMES = {"webui": "ui", "-h": "help", "--help": "help", "-V": "version", "--version": "version"}
+
+
+def show_help(words: list[str], t: Catalogue) -> int:
+    """All commands, or one; for those that take a job's keys, these too."""
+    if words and words[0] in COMMANDS:
+        command = words[0]
+        print(f"studio {t(f'terminal.usage_{command}')}\n\n{t(f'terminal.about_{command}')}")
+        if command in ("train", "download"):
+            print("\n".join(["", t("terminal.keys"), *_keys("train" if command == "train" else "build", t)]))
+        return 0
+    print(t("terminal.usage"))
+    for command in COMMANDS:
+        print(f"\n  {t(f'terminal.usage_{command}')}\n      {t(f'terminal.about_{command}')}")
+    return 0
+
+
+def _keys(kind: str, t: Catalogue) -> list[str]:
+    from studio.config import JOBS, fields
+
+    lines, section = [], None
+    for key, knob in fields(JOBS[kind]).items():
+        if knob.section != section:
+            section = knob.section
+            lines += ["", t(f"sections.{section}")]
+        words = f"knobs.{key}.help"
+        lines.append(f"  {key} = {json.dumps(knob.default, ensure_ascii=False, default=str)}")
+        lines.append(f"      {t(words) if words in t else ' '.join((knob.help or '').split())}")
+    return lines
+
+
+def _launch(kind: str, words: list[str], t: Catalogue) -> int:
+    from studio.config import read_arguments
+
+    detach = _flag(words, "--detach")
+    reading = read_arguments(kind, words)
+    for notice in reading.notices:
+        print(notice.text(t), file=sys.stderr if detach else sys.stdout)
+    with terminal.counting_presses() as presses:
+        return _follow(runs.submit(reading.job), detach, t, presses)
+
+
+def _follow(run: runs.Run, detach: bool, t: Catalogue, presses: terminal.Presses) -> int:
+    for sentence in run.notices(t):
+        print(sentence, file=sys.stderr if detach else sys.stdout)
+    if detach and not presses.count:
+        print(run.id)
+        print(t("terminal.detached", run=run.id), file=sys.stderr)
+        return 0
+    print(t("terminal.started", run=run.id, folder=run.folder), flush=True)
+    return terminal.follow(run, t, presses)
+
+
+def _row(summary: runs.Summary, t: Catalogue) -> list[str]:
+    steps = f"{summary.step}/{summary.total_steps or '?'}" if summary.step is not None else "–"
+    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.started)) if summary.started else "–"
+    end = summary.ended or (time.time() if summary.state in runs.ALIVE else None)
+    took = terminal.clock(max(0.0, end - summary.started)) if summary.started and end else "–"
+    loss = f"{summary.loss:.4f}" if summary.loss is not None else "–"
+    key = f"kinds.{summary.kind}"
+    kind = t(key) if key in t else summary.kind
+    return [summary.id, kind, t(f"states.{summary.state}"), steps, loss, started, took]
+
+
+def _flag(words: list[str], *names: str) -> bool:
+    """Take a flag out of the words."""
+    found = [word for word in words if word in names]
+    for word in found:
+        words.remove(word)
+    return bool(found)
+
+
+def _option(words: list[str], name: str) -> str | None:
+    """Take `--name value` or `--name=value` out of the words."""
+    for place, word in enumerate(words):
+        if word == name and place + 1 < len(words):
+            del words[place]
+            return words.pop(place)
+        if word.startswith(f"{name}="):
+            return words.pop(place).partition("=")[2]
+    return None
+
+
+def _one(words: list[str]) -> str:
+    if len(words) != 1 or words[0].startswith("-"):
+        raise Misuse
+    return words[0]
+
+
+def _none(words: list[str]) -> None:
+    if words:
+        raise Misuse
+
+
+if __name__ == "__main__":
+    sys.exit(main())

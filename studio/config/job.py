@@ -1,0 +1,97 @@
+"""Jobs: what is asked of a worker. A job is the flat union of its sections, checked as a whole, and never changes."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from studio.config import files, rules
+from studio.config.data import DataSection
+from studio.config.hub import SECRET_VARIABLES, HubSection
+from studio.config.knobs import Ui, fields
+from studio.config.method import FreezeSection, LoraSection, MethodSection
+from studio.config.model import ModelSection
+from studio.config.problems import ConfigError, Problem
+from studio.config.run import RunSection
+from studio.config.samples import SamplesSection
+from studio.config.saving import EvaluationSection, SavingSection
+from studio.config.section import Section
+from studio.config.training import TrainingSection
+
+SCHEMA_VERSION = 1
+
+
+class Job(Section):
+    """What all kinds of job share. `extra`: Transformers' keys without a control, as in `passthrough.yaml`."""
+
+    kind: ClassVar[str]
+    extra: dict[str, Any] = {}
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Everything the job asks for, flat and complete, `extra` merged in; secrets are left out."""
+        keys = [key for key, knob in fields(type(self)).items() if not knob.shape.secret]
+        head = {"kind": self.kind, "schema_version": SCHEMA_VERSION}
+        return head | {key: getattr(self, key) for key in keys} | self.extra
+
+    def to_yaml(self) -> str:
+        """`to_mapping` as a file that reads back to the same job."""
+        return files.dump(self.to_mapping())
+
+    def secret_names(self) -> list[str]:
+        """The environment variables that have to hold this job's tokens wherever its worker starts."""
+        return list(self.secrets())
+
+    def secrets(self) -> dict[str, str]:
+        """The tokens this job was given, by the environment variable that carries each to the worker."""
+        held = ((variable, getattr(self, key, None)) for key, variable in SECRET_VARIABLES.items())
+        return {variable: token.get_secret_value() for variable, token in held if token is not None}
+
+    def problems(self) -> list[Problem]:
+        """What is wrong between keys that are each right by themselves."""
+        return []
+
+    @model_validator(mode="after")
+    def _check(self) -> "Job":
+        if found := self.problems():
+            raise ConfigError(found)
+        return self
+
+
+class TrainJob(
+    Job,
+    HubSection,
+    ModelSection,
+    DataSection,
+    MethodSection,
+    LoraSection,
+    FreezeSection,
+    TrainingSection,
+    EvaluationSection,
+    SavingSection,
+    SamplesSection,
+    RunSection,
+):
+    """Train a model or an adapter on data."""
+
+    kind: ClassVar[str] = "train"
+
+    def problems(self) -> list[Problem]:
+        return rules.check_train(self)
+
+
+class BuildJob(Job, HubSection, RunSection):
+    """Make something ready: the starter model, or a model from a hub."""
+
+    kind: ClassVar[str] = "build"
+    section: ClassVar[str] = "build"
+
+    what: Annotated[Literal["starter", "download"], Ui(tier="basic")] = "download"
+    """What to make ready: the studio's own small model (`starter`), or a model from a hub (`download`)."""
+
+    local_dir: Annotated[str | None, Ui(when="what=download")] = None
+    """A folder to put the downloaded model into. Empty puts it into the hub's cache."""
+
+    def problems(self) -> list[Problem]:
+        return rules.check_build(self)
+
+
+JOBS: dict[str, type[Job]] = {"train": TrainJob, "build": BuildJob}

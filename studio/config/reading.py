@@ -1,0 +1,146 @@
+"""From what was written to a checked job: layers (preset, file, command line or form) are joined, names translated,
+values checked, and everything that was wrong, renamed or passed over is said.
+
+Precedence: defaults < preset < file < command line or form. `${…}` may name any key, whichever layer it comes from.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from studio.config import arguments, files
+from studio.config.draft import Draft, translate
+from studio.config.job import JOBS, SCHEMA_VERSION, Job
+from studio.config.knobs import applies, fields
+from studio.config.presets import load_preset
+from studio.config.problems import ConfigError, Notice, Problem, from_pydantic
+from studio.config.values import parse_scalar
+from studio.errors import StudioError
+
+RUN = "run"  # a job.yaml: complete, and past its `${…}`
+Layers = Sequence[tuple[str, Mapping[str, object]]]  # (source, keys), the weakest first
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A job as read: what to tell about it, and for each key where its value comes from."""
+
+    job: Job
+    notices: tuple[Notice, ...]
+    sources: Mapping[str, str]
+
+
+def read_arguments(kind: str, argv: Sequence[str]) -> Reading:
+    """A command line (without the command). `ConfigError` lists every problem; other `StudioError`s are about files."""
+    given = arguments.parse(argv, kind)
+    layers = [("preset", load_preset(given.preset).mapping)] if given.preset else []
+    if given.file:
+        mapping = files.load(given.file)
+        source = RUN if "schema_version" in mapping else "file"
+        layers.append((source, _of_kind(kind, given.file, mapping)))
+    return _read(kind, [*layers, ("command_line", given.values)])
+
+
+def read_mapping(kind: str, mapping: Mapping[str, object], preset: str | None = None) -> Reading:
+    """Keys from the form (or a program), over a preset. Their text is taken as it is: no `${…}`."""
+    layers = [("preset", load_preset(preset).mapping)] if preset else []
+    return _read(kind, [*layers, ("form", mapping)])
+
+
+def read_run(path: Path) -> Job:
+    """The job of a run: its `job.yaml`, or the folder that holds it."""
+    file = path / "job.yaml" if path.is_dir() else path
+    mapping = files.load(file)
+    kind = str(mapping.get("kind"))
+    if kind not in JOBS:
+        raise StudioError("config_kind_unknown", path=file, kind=kind)
+    return _read(kind, [(RUN, _of_kind(kind, file, mapping))]).job
+
+
+def _of_kind(kind: str, file: Path, mapping: dict[str, object]) -> dict[str, object]:
+    """A file without its head (`kind`, `schema_version`), after checking that it is ours to read."""
+    keys = dict(mapping)
+    if not isinstance(version := keys.pop("schema_version", 1), int) or version > SCHEMA_VERSION:
+        raise StudioError("config_schema_newer", path=file, version=version, known=SCHEMA_VERSION)
+    if (found := keys.pop("kind", kind)) != kind:
+        raise StudioError("config_kind_other", path=file, kind=found, wanted=kind)
+    return keys
+
+
+def _read(kind: str, layers: Layers) -> Reading:
+    draft = translate(kind, _resolve(_join(layers)))
+    problems, job = list(draft.problems), None
+    try:
+        job = JOBS[kind](**draft.values, extra=draft.extra)
+    except ValidationError as error:
+        problems += from_pydantic(error)
+    except ConfigError as error:
+        problems += error.problems
+    blamed = {problem.key for problem in draft.problems}
+    problems = [problem for problem in problems if problem in draft.problems or problem.key not in blamed]
+    if problems or job is None:
+        order = list(fields(JOBS[kind]))
+        raise ConfigError(sorted(problems, key=lambda it: order.index(it.key) if it.key in order else -1))
+    origin = {key: "file" if source == RUN else source for key, source in draft.sources.items()}
+    sources = {key: origin.get(key, "default") for key in (*fields(JOBS[kind]), *draft.extra)}
+    return Reading(job, (*draft.notices(), *_remarks(job, draft)), sources)
+
+
+def _join(layers: Layers) -> dict[str, tuple[object, str]]:
+    """Each key's value and source, the strongest last; `a.b` goes into the mapping that `a` holds."""
+    joined: dict[str, tuple[object, str]] = {}
+    for source, mapping in layers:
+        for name, value in mapping.items():
+            key, dot, inner = name.partition(".")
+            if dot:
+                value = parse_scalar(value) if isinstance(value, str) else value
+                value = _put(joined.get(key, ({}, source))[0], inner, value)
+            joined.pop(key, None)
+            joined[key] = (value, source)
+    return joined
+
+
+def _put(held: object, path: str, value: object) -> dict[str, object]:
+    key, dot, inner = path.partition(".")
+    old = dict(held) if isinstance(held, Mapping) else {}
+    return old | {key: _put(old.get(key), inner, value) if dot else value}
+
+
+def _resolve(joined: dict[str, tuple[object, str]]) -> dict[str, tuple[object, str]]:
+    """`${…}` filled in, as OmegaConf reads it; keys of the form and of a run's own file are past that."""
+    asking = [key for key, (value, source) in joined.items() if "${" in str(value) and source not in ("form", RUN)]
+    if not asking:
+        return joined
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    known = {key: value for key, (value, _) in joined.items() if key in asking or "${" not in str(value)}
+    key = asking[0]
+    try:
+        context, filled = OmegaConf.create(known), dict(joined)
+        for key in asking:
+            value = context[key]
+            plain = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+            filled[key] = (plain, joined[key][1])
+    except OmegaConfBaseException as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError([Problem(key, "interpolation", {"reason": reason})]) from None
+    return filled
+
+
+def _remarks(job: Job, draft: Draft) -> list[Notice]:
+    """What is right but has no effect as things stand."""
+    values = {key: getattr(job, key) for key in fields(type(job))}
+    idle = [
+        f"{key} ({knob.ui.when})"
+        for key, knob in fields(type(job)).items()
+        if draft.sources.get(key) in ("file", "command_line")
+        and values[key] != knob.default
+        and not applies(knob.ui.when, values)
+    ]
+    found = [Notice("idle", {"keys": ", ".join(idle)})] if idle else []
+    if values.get("warmup_steps") and values.get("warmup_ratio"):
+        found.append(Notice("warmup_steps_win"))
+    return found

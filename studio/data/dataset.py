@@ -1,0 +1,150 @@
+"""A job's data: its sets read, encoded, mixed and split, as the trainer takes them.
+
+    dataset = load(job, tokenizer_dir)
+    dataset.train[0]["input_ids"], dataset.eval, dataset.report.lines()
+
+Everything depends on the job and the files alone: the same seed gives the same rows in the same order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from studio.config import Notice, TrainJob
+from studio.data import intake, mixing, reading, registry, report, saved, template
+from studio.data.encode import Encoder
+from studio.data.mixing import PackedRows
+from studio.data.report import Report
+from studio.data.rows import EncodedRows
+from studio.data.source import Source
+from studio.data.template import ChatTemplate
+from studio.data.tokens import ModelTokens
+from studio.errors import StudioError
+
+Rows = EncodedRows | PackedRows
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """`eval` is None where nothing is held back, a dict by name under `eval_on_each_dataset`."""
+
+    train: Rows
+    eval: Rows | dict[str, Rows] | None
+    report: Report
+
+
+def load(
+    job: TrainJob,
+    tokenizer_dir: Path | str,
+    progress: intake.Progress | None = None,
+    extra_tokens: Sequence[str] = (),
+) -> DataSet:
+    """The rows of `job`, for the tokenizer in `tokenizer_dir`, to which training adds `extra_tokens` in this order.
+
+    Raises StudioError for data that is missing, unreadable, of the wrong kind for the stage, or empty.
+    """
+    kept = job.tokenized_path and Path(job.tokenized_path).expanduser()
+    if kept and saved.holds(kept):
+        return DataSet(*saved.read(kept))
+    tokens = ModelTokens(Path(tokenizer_dir), tuple(extra_tokens), job.split_special_tokens)
+    chosen = chat_template(job, tokens)
+    sources = {name: registry.find(name, job.dataset_dir) for name in dict.fromkeys((*job.dataset, *job.eval_dataset))}
+    for source in sources.values():
+        _check(source, job.stage)
+    taker = intake.Intake(_encoder(job, chosen, tokens), job.placeholders, job.max_samples, job.seed, progress)
+    taken = {name: taker.take(source) for name, source in sources.items()}
+    train, held_back = _parts(job, {name: rows for name, (rows, _) in taken.items()})
+    if _packs(job):
+        train = _packed(train, job, chosen)
+        held_back = {name: _packed(rows, job, chosen) for name, rows in held_back.items()}
+    found = report.gather(train, held_back.values(), {name: facts for name, (_, facts) in taken.items()})
+    found = report.complete(found, _notices(job, chosen, sources), _digests(sources))
+    if kept:
+        saved.write(kept, train, held_back, found)
+    return DataSet(train, saved.single(held_back), found)
+
+
+def chat_template(job: TrainJob, tokenizer_dir: Path | str | ModelTokens) -> ChatTemplate | None:
+    """The template of a job; None where there is none and plain text needs none."""
+    tokens = tokenizer_dir if isinstance(tokenizer_dir, ModelTokens) else ModelTokens(Path(tokenizer_dir))
+    if job.tool_format:
+        raise StudioError("data_tool_format", tool_format=job.tool_format)
+    if job.stage == "pt" and job.template is None and tokens.chat_template is None:
+        return None
+    return template.load(
+        job.template,
+        tokens,
+        default_system=job.default_system,
+        enable_thinking=job.enable_thinking,
+        every_turn=not job.mask_history or job.preserve_thinking,
+    )
+
+
+def _encoder(job: TrainJob, chosen: ChatTemplate | None, tokens: ModelTokens) -> Encoder:
+    return Encoder(
+        tokens,
+        chosen,
+        cutoff_len=None if _packs(job) else job.cutoff_len,
+        stage=job.stage,
+        train_on_prompt=job.train_on_prompt,
+        mask_history=job.mask_history,
+    )
+
+
+def _check(source: Source, stage: str) -> None:
+    if source.ranking:
+        raise StudioError("data_ranking", name=source.name, stage=stage)
+    if source.is_text and stage == "sft":
+        raise StudioError("data_text_for_sft", name=source.name)
+
+
+def _parts(job: TrainJob, found: dict[str, EncodedRows]) -> tuple[EncodedRows, dict[str, EncodedRows]]:
+    """What is learned from, and by name what is evaluated on; the name is empty where there is but one."""
+    learned = [found[name] for name in job.dataset]
+    train = _joined(learned)
+    order = mixing.mix([len(rows) for rows in learned], job.mix_strategy, job.interleave_probs or None, job.seed)
+    train = train.select(order)
+    if job.eval_on_each_dataset:
+        return train, {name: found[name] for name in job.eval_dataset}
+    if job.eval_dataset:
+        return train, {"": _joined([found[name] for name in job.eval_dataset])}
+    if not job.val_size:
+        return train, {}
+    kept, held_back = mixing.split(len(train), job.val_size, job.seed)
+    if not len(kept) or not len(held_back):
+        raise StudioError("data_val_size", val_size=job.val_size, count=len(train))
+    return train.select(kept), {"": train.select(held_back)}
+
+
+def _joined(parts: list[EncodedRows]) -> EncodedRows:
+    firsts = np.cumsum([0, *(rows.bounds[-1] for rows in parts)])[:-1]
+    order = np.concatenate([first + rows.order for first, rows in zip(firsts, parts, strict=True)])
+    return EncodedRows([store for rows in parts for store in rows.stores], order)
+
+
+def _packs(job: TrainJob) -> bool:
+    """Plain text is packed unless the job says otherwise, as in LLaMA-Factory."""
+    return job.stage == "pt" and getattr(job, "packing", None) is not False
+
+
+def _packed(rows: EncodedRows, job: TrainJob, chosen: ChatTemplate | None) -> PackedRows:
+    first_id = chosen.tokens.id_of(chosen.tokens.special.get("bos_token")) if chosen and chosen.pretrain_bos else None
+    return PackedRows(rows, job.cutoff_len, first_id)
+
+
+def _notices(job: TrainJob, chosen: ChatTemplate | None, sources: dict[str, Source]) -> list[Notice]:
+    notices = [Notice(code, values) for code, values in (chosen.notices if chosen else ())]
+    missing = chosen.tokens.missing(chosen.stop_words) if chosen else ()
+    if missing:
+        notices.append(Notice("data_tokens_missing", {"template": chosen.name, "tokens": ", ".join(missing)}))
+    if job.stage == "pt":
+        chats = [name for name, source in sources.items() if not source.is_text]
+        notices += [Notice("data_chat_as_text", {"name": name}) for name in chats]
+    return notices
+
+
+def _digests(sources: dict[str, Source]) -> dict[str, str]:
+    files = [file for source in sources.values() for file in reading.files_of(source)]
+    return {str(file.resolve()): intake.digest(file) for file in files}

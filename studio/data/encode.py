@@ -1,0 +1,207 @@
+"""Rows to token ids and labels, a chunk at a time, by the tokenizer's own threads.
+
+A label is the token itself where it is learned, else IGNORE. What is learned: every turn of the assistant, the last
+one (`mask_history`), or everything (`train_on_prompt`, and stage `pt`). A conversation longer than `cutoff_len` loses
+tokens turn by turn, from question and answer in the shares LLaMA-Factory gives them.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from tokenizers import Encoding
+
+from studio.data import marks
+from studio.data.formats import Row
+from studio.data.problem import Problem
+from studio.data.template import ChatTemplate, Rendered
+from studio.data.tokens import ModelTokens
+
+IGNORE = -100
+NUM_CHUNK_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """`labels` has the length of `input_ids`, IGNORE outside the loss."""
+
+    input_ids: list[int]
+    labels: list[int]
+    truncated: bool = False
+    unlearned: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A whole rendered row: ids, the character range of each, and the token ranges of the assistant's turns."""
+
+    ids: list[int]
+    spans: list[tuple[int, int]]
+    offsets: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """One row on its way to the model: the text, each token's place in it, and what is kept and learned."""
+
+    text: str
+    tokens: Tokens
+    encoded: Encoded
+
+
+class Encoder:
+    """Encodes for one tokenizer and template (None: plain text only). `cutoff_len` in tokens; None cuts nothing."""
+
+    def __init__(
+        self,
+        tokens: ModelTokens | Path | str,
+        template: ChatTemplate | None,
+        *,
+        cutoff_len: int | None = 2048,
+        stage: str = "sft",
+        train_on_prompt: bool = False,
+        mask_history: bool = False,
+    ) -> None:
+        self.tokens = tokens = tokens if isinstance(tokens, ModelTokens) else ModelTokens(Path(tokens))
+        self.tokenizer = tokens.tokenizer
+        self.template = template
+        self.stage = stage
+        self.cutoff_len = cutoff_len
+        self.learn_all = train_on_prompt or stage == "pt"
+        self.mask_history = mask_history and not self.learn_all
+        self.eos_token = (template.eos_token if template else tokens.special.get("eos_token")) or ""
+        self.eos_id = tokens.id_of(self.eos_token)
+        self.bos_token = tokens.special.get("bos_token", "") if template and template.pretrain_bos else ""
+        self.adds_eos = bool(template and template.efficient_eos and stage != "pt" and self.eos_id is not None)
+
+    def encode(self, rows: Sequence[Row]) -> list[Encoded | Problem]:
+        """One result a row, in order: what the model gets, or why the row cannot be used."""
+        rendered = [self._render(row) for row in rows]
+        tokens = iter(self._tokenize([one for one in rendered if isinstance(one, Rendered)]))
+        return [self._label(next(tokens), one) if isinstance(one, Rendered) else one for one in rendered]
+
+    def trace(self, row: Row) -> Traced | Problem:
+        """The same steps for one row, with everything on the way kept."""
+        rendered = self._render(row)
+        if isinstance(rendered, Problem):
+            return rendered
+        [tokens] = self._tokenize([rendered], keep_offsets=True)
+        encoded = self._label(tokens, rendered)
+        return encoded if isinstance(encoded, Problem) else Traced(rendered.text, tokens, encoded)
+
+    def _render(self, row: Row) -> Rendered | Problem:
+        try:
+            if row.text is not None:
+                text, _, cuts = marks.split(self.tokens.guarded(row.text), cut_at_turns=False)
+                return self._whole(text, cuts)
+            if self.template is None:
+                return Problem("no_template")
+            rendered = self.template.render(list(row.messages), tools=list(row.tools))
+            return self._whole(rendered.text, rendered.cuts) if self.stage == "pt" else rendered
+        except Problem as problem:
+            return problem
+
+    def _whole(self, text: str, cuts: tuple[int, ...] = ()) -> Rendered:
+        """A text for pre-training: all of it is learned, and its end."""
+        eos = self.template.pretrain_eos if self.template and self.template.pretrain_eos else self.eos_token
+        ended = eos and text.rstrip().endswith(eos)
+        begun = text.startswith(self.bos_token)
+        before = "" if begun else self.bos_token
+        return Rendered(before + text + ("" if ended else eos), (), tuple(len(before) + cut for cut in cuts))
+
+    def _tokenize(self, rendered: list[Rendered], keep_offsets: bool = False) -> list[Tokens]:
+        """A text is tokenised between its cuts, apart; without cuts, as one, and spans are found by offsets."""
+        bounds = [_bounds(one) for one in rendered]
+        pieces = [one.text[a:b] for one, at in zip(rendered, bounds, strict=True) for a, b in pairwise(at)]
+        batches = iter(self.tokenizer.encode_batch(pieces, add_special_tokens=False))
+        return [
+            _joined(one, at, [next(batches) for _ in at[1:]], keep_offsets)
+            for one, at in zip(rendered, bounds, strict=True)
+        ]
+
+    def _label(self, tokens: Tokens, rendered: Rendered) -> Encoded | Problem:
+        kept = self._cut(_turns(tokens))
+        last = max((turn for turn, *_, end in kept if end), default=None)
+        ids, labels = [], []
+        for turn, a, b, c, d in kept:
+            source, target = tokens.ids[a:b], tokens.ids[c:d]
+            ids += source + target
+            labels += source if self.learn_all else self._prompt_labels(turn, len(source))
+            labels += [IGNORE] * len(target) if self.mask_history and turn != last else target
+        truncated = len(ids) < len(tokens.ids)
+        if self.adds_eos:
+            ids.append(self.eos_id)
+            labels.append(self.eos_id)
+        if max(labels[1:], default=IGNORE) == IGNORE:
+            return Problem("nothing_learned", {"cutoff_len": self.cutoff_len, "tokens": len(tokens.ids)})
+        return Encoded(ids, labels, truncated, rendered.unlearned)
+
+    def _prompt_labels(self, turn: int, length: int) -> list[int]:
+        """A question is not learned; but where answers have no end token, its first token stands for the end."""
+        labels = [IGNORE] * length
+        if self.adds_eos and turn and length and not self.mask_history:
+            labels[0] = self.eos_id
+        return labels
+
+    def _cut(self, turns: list[tuple[int, int, int]]) -> list[tuple[int, int, int, int, int]]:
+        """Turns that fit, as (number, source from, to, target from, to); the last ones first under `mask_history`."""
+        numbered = list(enumerate(turns))
+        left = (1 << 60 if self.cutoff_len is None else self.cutoff_len) - self.adds_eos
+        kept = []
+        for turn, (begin, middle, end) in reversed(numbered) if self.mask_history else numbered:
+            if left <= 0:
+                break
+            source, target = share(middle - begin, end - middle, left)
+            kept.append((turn, begin, begin + source, middle, middle + target))
+            left -= source + target
+        return sorted(kept)
+
+
+def share(source: int, target: int, room: int) -> tuple[int, int]:
+    """How many tokens of a question and of its answer fit into `room`, as LLaMA-Factory divides it.
+
+    The side that needs less than half is kept whole; else both shrink in proportion.
+    """
+    if 2 * target < room:
+        most = room
+    elif 2 * source < room:
+        most = room - source
+    else:
+        most = room * target // (source + target)
+    target = min(most, target)
+    return min(max(room - target, 0), source), target
+
+
+def _bounds(rendered: Rendered) -> list[int]:
+    """Where the text is tokenised apart, its two ends included."""
+    return sorted({0, *rendered.cuts, len(rendered.text)})
+
+
+def _joined(rendered: Rendered, bounds: list[int], parts: list[Encoding], keep_offsets: bool) -> Tokens:
+    """The pieces of a text put together again, and the turns as ranges of tokens."""
+    ids: list[int] = []
+    at = {0: 0}
+    for end, part in zip(bounds[1:], parts, strict=True):
+        ids += part.ids
+        at[end] = len(ids)
+    exact = all(a in at and b in at for a, b in rendered.spans)
+    offsets = []
+    if keep_offsets or not exact:
+        offsets = [(start + a, start + b) for start, part in zip(bounds, parts, strict=False) for a, b in part.offsets]
+    if exact:
+        return Tokens(ids, [(at[a], at[b]) for a, b in rendered.spans], offsets)
+    starts, ends = [a for a, _ in offsets], [b for _, b in offsets]  # a token that begins before a turn belongs to it
+    return Tokens(ids, [(bisect_right(ends, a), bisect_left(starts, b)) for a, b in rendered.spans], offsets)
+
+
+def _turns(tokens: Tokens) -> list[tuple[int, int, int]]:
+    """(begin, middle, end): what is asked, then what is answered; a text without answers is one question."""
+    turns, begin = [], 0
+    for middle, end in tokens.spans:
+        turns.append((begin, middle, end))
+        begin = end
+    if begin < len(tokens.ids):
+        turns.append((begin, len(tokens.ids), len(tokens.ids)))
+    return turns

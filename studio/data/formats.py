@@ -1,0 +1,185 @@
+"""Every source format to one canonical row.
+
+A `Row` holds `messages` in the form chat templates expect (system, user, assistant, tool; an assistant message may hold
+`tool_calls`) and `tools`, or `text` alone for pre-training. A raw row that cannot become one is a `Problem` that says
+why; turn order is judged as LLaMA-Factory judges it, which drops such rows too, but in silence.
+"""
+
+import re
+from dataclasses import dataclass
+
+from studio.data import toolcalls
+from studio.data.problem import Problem
+from studio.data.source import Columns, Source, Tags
+
+PLACEHOLDER = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
+MEDIA = ("images", "videos", "audios")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One example. `unfilled` names the `{{placeholders}}` still in it."""
+
+    messages: tuple[dict, ...] = ()
+    tools: tuple[dict, ...] = ()
+    text: str | None = None
+    unfilled: tuple[str, ...] = ()
+
+
+def to_row(source: Source, raw: object, placeholders: dict[str, str] | None = None) -> Row | Problem:
+    """The canonical row of `raw`, its `{{name}}` replaced by `placeholders["name"]` in every string."""
+    if not isinstance(raw, dict):
+        return Problem("not_object", {"kind": type(raw).__name__})
+    filler = Filler(placeholders or {})
+    try:
+        _refuse_media(source.columns, raw)
+        fields = {name: filler.fill(raw.get(column)) for name, column in vars(source.columns).items() if column}
+        if source.is_text:
+            return Row(text=_text(source.columns, raw, fields), unfilled=filler.unfilled())
+        if source.formatting == "alpaca":
+            messages = _alpaca(source.columns, raw, fields)
+        else:
+            messages = _chat(source, raw, fields)
+        return Row(tuple(messages), toolcalls.parse_tools(fields.get("tools")), None, filler.unfilled())
+    except Problem as problem:
+        return problem
+
+
+class Filler:
+    """Replaces `{{name}}` in nested strings and remembers the names nobody gave."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
+        self.missing: dict[str, None] = {}
+
+    def fill(self, value: object) -> object:
+        if isinstance(value, str):
+            return PLACEHOLDER.sub(self._one, value) if "{{" in value else value
+        if isinstance(value, list):
+            return [self.fill(item) for item in value]
+        if isinstance(value, dict):
+            return {key: self.fill(item) for key, item in value.items()}
+        return value
+
+    def unfilled(self) -> tuple[str, ...]:
+        return tuple(self.missing)
+
+    def _one(self, match: re.Match) -> str:
+        name = match[1]
+        if name in self.values:
+            return str(self.values[name])
+        self.missing[name] = None
+        return match[0]
+
+
+def _refuse_media(columns: Columns, raw: dict) -> None:
+    for kind in MEDIA:
+        column = getattr(columns, kind)
+        if column and raw.get(column):
+            raise Problem("media", {"column": column})
+
+
+def _text(columns: Columns, raw: dict, fields: dict) -> str:
+    text = _string(columns.prompt, raw, fields.get("prompt"))
+    if not text.strip():
+        raise Problem("empty_text", {"column": columns.prompt})
+    return text
+
+
+def _alpaca(columns: Columns, raw: dict, fields: dict) -> list[dict]:
+    prompt = _string(columns.prompt, raw, fields.get("prompt"))
+    query = _string(columns.query, raw, fields.get("query"), needed=False)
+    answer = _string(columns.response, raw, fields.get("response"))
+    if not answer.strip():
+        raise Problem("empty_answer", {"column": columns.response})
+    messages = _system(_string(columns.system, raw, fields.get("system"), needed=False))
+    for turn, pair in enumerate(fields.get("history") or (), 1):
+        if not (isinstance(pair, list | tuple) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
+            raise Problem("history", {"column": columns.history, "turn": turn})
+        messages += [_message("user", pair[0]), _message("assistant", pair[1])]
+    question = "\n".join(part for part in (prompt, query) if part)
+    return [*messages, _message("user", question), _message("assistant", answer)]
+
+
+def _string(column: str | None, raw: dict, value: object, needed: bool = True) -> str:
+    """The text of a column; a needed column must be there, and null is the empty text."""
+    if needed and (column is None or column not in raw):
+        raise Problem("missing_column", {"column": column, "found": ", ".join(map(str, raw))})
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Problem("not_text", {"column": column, "kind": type(value).__name__})
+    return value
+
+
+def _chat(source: Source, raw: dict, fields: dict) -> list[dict]:
+    """Messages whose roles alternate: user or observation, then assistant or function call, to the last answer."""
+    columns, tags = source.columns, source.tags
+    if columns.messages is None or columns.messages not in raw:
+        raise Problem("missing_column", {"column": columns.messages, "found": ", ".join(map(str, raw))})
+    turns = fields.get("messages")
+    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+        raise Problem("not_messages", {"column": columns.messages})
+    turns = [dict(turn) for turn in turns]
+    messages = _system(_string(columns.system, raw, fields.get("system"), needed=False))
+    if turns and tags.system_tag and turns[0].get(tags.role_tag) == tags.system_tag:
+        messages = _system(_content(turns.pop(0), tags, 1))
+    roles = _roles(tags)
+    expected, previous = "user", None
+    for number, turn in enumerate(turns, 1):
+        role = turn.get(tags.role_tag)
+        side, name = roles.get(role, (None, None))
+        joined = source.formatting == "openai" and name == previous == "tool"  # several answers to parallel calls
+        if side != expected and not joined:
+            raise Problem("roles", {"turn": number, "role": role, "expected": _names(tags, expected)})
+        messages.append(_turn(turn, name, tags, number))
+        expected, previous = ("user" if side == "assistant" else "assistant"), name
+    if not turns or expected == "assistant":
+        raise Problem("no_answer", {"column": columns.messages})
+    return messages
+
+
+def _roles(tags: Tags) -> dict[str | None, tuple[str, str]]:
+    sides = {
+        tags.user_tag: ("user", "user"),
+        tags.observation_tag: ("user", "tool"),
+        tags.assistant_tag: ("assistant", "assistant"),
+        tags.function_tag: ("assistant", "function_call"),
+    }
+    return {tag: side for tag, side in sides.items() if tag is not None}
+
+
+def _names(tags: Tags, side: str) -> str:
+    return " / ".join(tag for tag, (where, _) in _roles(tags).items() if where == side)
+
+
+def _turn(turn: dict, role: str, tags: Tags, number: int) -> dict:
+    calls = turn.get("tool_calls")
+    if role == "function_call":
+        return {"role": "assistant", "tool_calls": toolcalls.parse_calls(_content(turn, tags, number), number)}
+    if role == "assistant" and calls:
+        content = _content(turn, tags, number) if turn.get(tags.content_tag) else ""
+        return {"role": role, "content": content, "tool_calls": toolcalls.parse_calls(calls, number)}
+    content = _content(turn, tags, number)
+    if role == "assistant" and not content.strip():
+        raise Problem("empty_turn", {"turn": number})
+    return _message(role, content)
+
+
+def _content(turn: dict, tags: Tags, number: int) -> str:
+    content = turn.get(tags.content_tag)
+    if isinstance(content, list):  # OpenAI's content parts
+        if not all(isinstance(part, dict) and part.get("type") == "text" for part in content):
+            raise Problem("media", {"column": tags.content_tag})
+        content = "".join(str(part.get("text", "")) for part in content)
+    if not isinstance(content, str):
+        raise Problem("turn_not_text", {"turn": number, "key": tags.content_tag})
+    return content
+
+
+def _system(content: str) -> list[dict]:
+    return [_message("system", content)] if content else []
+
+
+def _message(role: str, content: str) -> dict:
+    return {"role": role, "content": content}

@@ -1,0 +1,124 @@
+"""One source to encoded rows: read, made canonical, encoded, and kept under a key of all that went in.
+
+The cache is by content, so nobody has to clear it: another word in the file, the template or the tokenizer is another
+key. Memory stays at one chunk of rows.
+"""
+
+import datetime
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from studio import paths, text
+from studio.data import formats, mixing, reading, rows
+from studio.data.encode import NUM_CHUNK_ROWS, Encoded, Encoder
+from studio.data.problem import Problem
+from studio.data.report import Tally
+from studio.data.source import Source
+from studio.data.tokens import FAST
+from studio.errors import StudioError
+
+VERSION = 1  # raised when the same input is encoded otherwise than before
+Progress = Callable[[str, int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What all sources of a job share. `max_samples`: the first rows of each; `seed` draws where a registry entry has
+    `num_samples`."""
+
+    encoder: Encoder
+    placeholders: dict[str, str]
+    max_samples: int | None
+    seed: int
+    progress: Progress | None
+
+    def take(self, source: Source) -> tuple[rows.EncodedRows, dict]:
+        """The encoded rows of a source and the facts about the others. Raises StudioError if no row is left."""
+        drawn = self._drawn(source)
+        folder = paths.cache() / "encoded" / self._key(source)
+        if (folder / rows.FACTS).is_file():
+            store = rows.Store(folder)
+        else:
+            tally = Tally()
+            store = rows.write(folder, self._encoded(source, drawn, tally), self.encoder.eos_id, tally.facts)
+        if not len(store):
+            number, code, values = store.facts["dropped"][0]
+            why = Problem(code, values).text(text.catalogue(text.preferred_language()))
+            raise StudioError("data_no_rows", name=source.name, count=store.facts["read"], row=number, why=why)
+        found = rows.EncodedRows([store])
+        if drawn is None:
+            return found, store.facts
+        places = {number: place for place, number in enumerate(store.numbers.tolist())}
+        order = [places[number] for number in drawn.tolist() if number in places]
+        return found.select(np.array(order, np.int64)), store.facts
+
+    def _drawn(self, source: Source) -> np.ndarray | None:
+        """Row numbers, with repeats, where the registry asks for a random part of the set."""
+        if source.num_samples is None:
+            return None
+        num_rows = sum(1 for _ in reading.read_rows(source))
+        return mixing.sample(num_rows, source.num_samples, self.seed)[: self.max_samples] + 1
+
+    def _encoded(self, source: Source, drawn: np.ndarray | None, tally: Tally) -> Iterator[tuple[int, Encoded]]:
+        wanted = None if drawn is None else set(drawn.tolist())
+        raw = islice(reading.read_rows(source), self.max_samples if drawn is None else None)
+        raw = (row for row in raw if wanted is None or row[0] in wanted)
+        total = len(wanted) if wanted is not None else self.max_samples or 0
+        while chunk := list(islice(raw, NUM_CHUNK_ROWS)):
+            yield from self._chunk(source, chunk, tally)
+            if self.progress:
+                self.progress("tokenizing", tally.facts["read"], max(total, tally.facts["read"]), "rows")
+
+    def _chunk(self, source: Source, chunk: list[tuple[int, object]], tally: Tally) -> Iterator[tuple[int, Encoded]]:
+        tally.facts["read"] += len(chunk)
+        canonical = []
+        for number, raw in chunk:
+            row = formats.to_row(source, raw, self.placeholders)
+            if isinstance(row, Problem):
+                tally.drop(number, row)
+            else:
+                canonical.append((number, row))
+                tally.unfilled(row.unfilled)
+        results = self.encoder.encode([row for _, row in canonical])
+        for (number, _), result in zip(canonical, results, strict=True):
+            if isinstance(result, Problem):
+                tally.drop(number, result)
+            else:
+                tally.facts["truncated"] += result.truncated
+                tally.facts["unlearned"] += result.unlearned
+                yield number, result
+
+    def _key(self, source: Source) -> str:
+        """A digest of everything the encoded rows depend on."""
+        encoder, template = self.encoder, self.encoder.template
+        dated = template is not None and "strftime_now" in template.jinja_source
+        parts = [
+            VERSION,
+            [digest(file) for file in reading.files_of(source)],
+            [source.formatting, vars(source.columns), vars(source.tags), source.num_samples],
+            [digest(encoder.tokens.folder / FAST), encoder.tokens.added, encoder.tokens.special],
+            template and template.key,
+            [encoder.stage, encoder.cutoff_len, encoder.learn_all, encoder.mask_history],
+            [self.placeholders, self.max_samples, source.num_samples and self.seed],
+            str(datetime.date.today()) if dated else None,
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+
+def digest(file: Path) -> str:
+    """The sha256 of a file, computed once for each of its states."""
+    state = file.stat()
+    return _digest(file, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=256)
+def _digest(file: Path, mtime_ns: int, size: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,159 @@
+"""Encoded rows, compact: five bytes a token in three flat files that are mapped, not read.
+
+A `Store` is the encoded rows of one source, written once, chunk by chunk, and found again by its key. `EncodedRows` is
+a choice of rows from stores, in an order: mixing, sampling and splitting only ever move indices.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from studio.data.encode import IGNORE, Encoded
+from studio.errors import StudioError
+
+IDS, LEARNED, STARTS, NUMBERS, FACTS = "ids.int32", "learned.uint8", "starts.int64", "numbers.int64", "facts.json"
+SKIPPED, TOKEN, END = 0, 1, 2  # what the label of a token is: none, the token itself, the end token
+
+
+class Store:
+    """`ids` (tokens,), `learned` (tokens,), `starts` (rows + 1,), `numbers` (rows,): row numbers in the source."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.facts = json.loads((folder / FACTS).read_text("utf-8"))
+        self.end_id: int | None = self.facts.pop("end_id")
+        self._map()
+
+    def _map(self) -> None:
+        self.ids = _mapped(self.folder / IDS, np.int32)
+        self.learned = _mapped(self.folder / LEARNED, np.uint8)
+        self.starts = np.fromfile(self.folder / STARTS, np.int64)
+        self.numbers = np.fromfile(self.folder / NUMBERS, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getstate__(self) -> dict:  # a loader's process maps the files itself
+        return {"folder": self.folder, "facts": self.facts, "end_id": self.end_id}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self._map()
+
+
+class EncodedRows(Sequence):
+    """Rows for a trainer: `rows[i]` is `{"input_ids", "labels", "length"}`, int64 arrays of one length and that length.
+
+    `order` (rows,) counts through the stores one after the other; None is all of them.
+    """
+
+    def __init__(self, stores: Sequence[Store], order: np.ndarray | None = None) -> None:
+        self.stores = list(stores)
+        self.bounds = np.cumsum([0, *(len(store) for store in stores)])
+        self.order = np.arange(self.bounds[-1]) if order is None else np.asarray(order, np.int64)
+        lengths = [np.diff(store.starts) for store in self.stores]
+        self.lengths = (np.concatenate(lengths) if lengths else np.zeros(0, np.int64))[self.order]  # (rows,)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> dict:
+        store, row = self.locate(index)
+        begin, end = store.starts[row], store.starts[row + 1]
+        ids = store.ids[begin:end].astype(np.int64)
+        learned = store.learned[begin:end]
+        labels = np.where(learned == TOKEN, ids, IGNORE)
+        if store.end_id is not None:
+            labels[learned == END] = store.end_id
+        return {"input_ids": ids, "labels": labels, "length": len(ids)}
+
+    def locate(self, index: int) -> tuple[Store, int]:
+        """The store of a row, and its place there."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        at = int(self.order[index])
+        store = int(np.searchsorted(self.bounds, at, side="right")) - 1
+        return self.stores[store], at - int(self.bounds[store])
+
+    def select(self, indices: np.ndarray) -> "EncodedRows":
+        """These rows, in this order; an index may come more than once."""
+        return EncodedRows(self.stores, self.order[indices])
+
+    @property
+    def end_id(self) -> int | None:
+        """The id a label may be beside its own token."""
+        return next((store.end_id for store in self.stores), None)
+
+    @property
+    def num_tokens(self) -> int:
+        return int(self.lengths.sum())
+
+    @property
+    def num_label_tokens(self) -> int:
+        counts = [np.add.reduceat(store.learned != SKIPPED, store.starts[:-1]) for store in self.stores if len(store)]
+        return int(np.concatenate(counts)[self.order].sum()) if counts else 0
+
+
+def write(folder: Path, rows: Iterable[tuple[int, Encoded]], end_id: int | None, facts: dict) -> Store:
+    """Writes a store: (row number in the source, encoded row) as they come, `facts` (a dict that may still be filled
+    while they do) last. The folder appears whole or not at all."""
+    building = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        building.mkdir(parents=True, exist_ok=True)
+        _write_rows(building, rows, end_id)
+        (building / FACTS).write_text(json.dumps({**facts, "end_id": end_id}, ensure_ascii=False), "utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(FileExistsError, NotADirectoryError):  # another process wrote the same rows first
+            building.rename(folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StudioError("data_disk_full", folder=folder.parent) from None
+        raise
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return Store(folder)
+
+
+def _write_rows(folder: Path, rows: Iterable[tuple[int, Encoded]], end_id: int | None) -> None:
+    end, total = -1 if end_id is None else end_id, 0
+    with (
+        (folder / IDS).open("wb") as ids_file,
+        (folder / LEARNED).open("wb") as learned_file,
+        (folder / STARTS).open("wb") as starts_file,
+        (folder / NUMBERS).open("wb") as numbers_file,
+    ):
+        starts_file.write(np.int64(0).tobytes())
+        for batch in _batches(rows):
+            ids = np.fromiter(chain.from_iterable(row.input_ids for _, row in batch), np.int32)
+            labels = np.fromiter(chain.from_iterable(row.labels for _, row in batch), np.int32)
+            learned = np.where(labels == IGNORE, SKIPPED, np.where(labels == ids, TOKEN, END)).astype(np.uint8)
+            if not ((learned != END) | (labels == end)).all():
+                raise ValueError("a label is neither its token nor the end token")
+            starts = total + np.cumsum([len(row.input_ids) for _, row in batch])
+            total = int(starts[-1])
+            ids_file.write(ids.tobytes())
+            learned_file.write(learned.tobytes())
+            starts_file.write(starts.astype(np.int64).tobytes())
+            numbers_file.write(np.array([number for number, _ in batch], np.int64).tobytes())
+
+
+def _batches(rows: Iterable[tuple[int, Encoded]], size: int = 1_000) -> Iterator[list[tuple[int, Encoded]]]:
+    batch = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _mapped(file: Path, kind: type) -> np.ndarray:
+    return np.memmap(file, kind, "r") if file.stat().st_size else np.zeros(0, kind)

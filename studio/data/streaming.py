@@ -1,0 +1,105 @@
+"""A JSON array read row by row: the memory of a block, the speed of the standard library's decoder."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from studio.errors import StudioError
+
+BLOCK_CHARS = 1 << 20
+CUT_CHARS = 16  # longer than any word of JSON that is not a string
+SPACE = " \t\r\n"
+
+
+def array_items(file: Path, block_chars: int = BLOCK_CHARS) -> Iterator[object]:
+    """The items of the array in `file`. Raises StudioError with line and column at the first that cannot be parsed."""
+    text = _Window(file, block_chars)
+    try:
+        with file.open(encoding="utf-8-sig") as stream:
+            text.stream = stream
+            text.expect("[")
+            if text.peek() == "]":
+                return
+            while True:
+                yield text.item()
+                if text.peek() == "]":
+                    return
+                text.expect(",")
+    except UnicodeDecodeError as error:
+        raise StudioError("data_not_utf8", file=file, line=bad_line(file), why=error.reason) from None
+
+
+def bad_line(file: Path) -> int:
+    """The first line of `file` that is not UTF-8."""
+    with file.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 1
+
+
+class _Window:
+    """The unread part of a file in memory, and where in the file it begins."""
+
+    def __init__(self, file: Path, block_chars: int) -> None:
+        self.file = file
+        self.block_chars = block_chars
+        self.stream = None
+        self.text = ""
+        self.position = 0
+        self.lines_before = 0
+        self.columns_before = 0
+        self.decode = json.JSONDecoder().raw_decode
+
+    def peek(self) -> str:
+        """The next character that is not space; fails at the end of the file."""
+        while True:
+            text, position = self.text, self.position
+            while position < len(text) and text[position] in SPACE:
+                position += 1
+            self.position = position
+            if position < len(text):
+                return text[position]
+            if not self._more():
+                raise self._error("data_json_cut", "Unexpected end of file", position)
+
+    def expect(self, wanted: str) -> None:
+        if self.peek() != wanted:
+            raise self._error("data_json_broken", f"Expecting '{wanted}'", self.position)
+        self.position += 1
+
+    def item(self) -> object:
+        self.peek()
+        while True:
+            try:
+                value, end = self.decode(self.text, self.position)
+            except json.JSONDecodeError as error:
+                # What the block's end cut through is reported near that end, or (a string) where it began.
+                cut = error.pos > len(self.text) - CUT_CHARS or error.msg.startswith("Unterminated string")
+                if cut and self._more():
+                    continue
+                raise self._error("data_json_cut" if cut else "data_json_broken", error.msg, error.pos) from None
+            if end == len(self.text) and isinstance(value, int | float) and self._more():
+                continue  # the block may have ended inside a number
+            self.position = end
+            return value
+
+    def _more(self) -> bool:
+        # Doubling keeps the repeated parsing of one long item linear.
+        block = self.stream.read(max(self.block_chars, len(self.text) - self.position))
+        if not block:
+            return False
+        passed = self.text[: self.position]
+        self.lines_before += passed.count("\n")
+        self.columns_before = len(passed) - passed.rfind("\n") - 1 + (self.columns_before if "\n" not in passed else 0)
+        self.text = self.text[self.position :] + block
+        self.position = 0
+        return True
+
+    def _error(self, key: str, why: str, position: int) -> StudioError:
+        passed = self.text[:position]
+        line = 1 + self.lines_before + passed.count("\n")
+        column = len(passed) - passed.rfind("\n") + (self.columns_before if "\n" not in passed else 0)
+        return StudioError(key, file=self.file, line=line, column=column, why=why)

@@ -1,0 +1,179 @@
+"""Chat templates: messages to text, with the character ranges the model itself says.
+
+Three sources: the tokenizer's own template (no name given), a file of ours in `templates/` by LLaMA-Factory's name, a
+user's own `.jinja`. In a file of ours the first comment holds its facts as YAML (`stop_words`, `replace_eos`,
+`efficient_eos`: answers have no end token in the text, `pretrain_eos`, `pretrain_bos`), `{% generation %}` encloses
+what is learned, and `{{ cut }}`, which is nothing anywhere else, stands where LLaMA-Factory's tokens never join.
+"""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+from jinja2 import TemplateError
+
+from studio.data import jinja, marks, spans
+from studio.data.problem import Problem
+from studio.data.tokens import ModelTokens
+from studio.errors import StudioError
+
+FILES = Path(__file__).parent / "templates"
+HEADER = re.compile(r"\A\{#-?(.*?)-?#\}\n?", re.DOTALL)
+GENERATION = re.compile(r"\{%-?\s*(end)?generation\s*-?%\}|\{\{-?\s*cut\s*-?\}\}")
+TAGGED = re.compile(r"\{%-?\s*generation\b")
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """`spans`: character ranges the assistant says, end token included. `cuts`: where the text is tokenised apart.
+
+    `unlearned` counts assistant turns that could not be located, because the template rewrites them later.
+    """
+
+    text: str
+    spans: tuple[tuple[int, int], ...] = ()
+    cuts: tuple[int, ...] = ()
+    unlearned: int = 0
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """A template with the tokens it stands on. `name` is None for the tokenizer's own.
+
+    `enable_thinking` as in LLaMA-Factory: an answer without a thought gets an empty one, to be learned (True) or as
+    part of the prompt (False); None leaves answers as they are. `every_turn`: earlier answers are learned too, so files
+    of ours keep their thoughts, which at inference they drop.
+    """
+
+    name: str | None
+    jinja_source: str
+    tokens: ModelTokens
+    default_system: str | None = None
+    enable_thinking: bool | None = True
+    every_turn: bool = False
+    stop_words: tuple[str, ...] = ()
+    replace_eos: bool = False
+    efficient_eos: bool = False
+    pretrain_eos: str | None = None
+    pretrain_bos: bool = False
+    tools: bool = True
+    ours: bool = False
+    notices: tuple[tuple[str, dict], ...] = field(default=(), compare=False)
+
+    def render(
+        self, messages: Sequence[dict], add_generation_prompt: bool = False, tools: Sequence[dict] = ()
+    ) -> Rendered:
+        """The text of a conversation. Raises Problem where the template refuses it or cannot say what is learned."""
+        if not self.tools and (tools or any(m["role"] == "tool" or m.get("tool_calls") for m in messages)):
+            raise Problem("no_tools", {"template": self.name})
+        if self.default_system and not self.ours and messages and messages[0]["role"] != "system":
+            messages = [{"role": "system", "content": self.default_system}, *messages]
+        tools = marks.in_strings(tools or (), self.tokens.guarded) or None
+        marked = self._run(marks.in_strings(messages, self.tokens.guarded), tools, add_generation_prompt)
+        text, turns, cuts = marks.split(marked, cut_at_turns=self.ours)
+        if self.ours or self._is_tagged or not any(message["role"] == "assistant" for message in messages):
+            return Rendered(text, turns, cuts)
+        plain = marks.in_strings(messages, marks.without)
+        turns, unlearned = spans.locate(text, plain, lambda part, prompt: marks.without(self._run(part, tools, prompt)))
+        return Rendered(text, turns, cuts, unlearned)
+
+    def _run(self, messages: list[dict], tools: list[dict] | None, prompt: bool) -> str:
+        try:
+            return self._compiled.render(
+                **self._variables, messages=messages, tools=tools, add_generation_prompt=prompt
+            )
+        except (TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+            raise Problem("template_refused", {"why": str(error) or type(error).__name__}) from None
+
+    @property
+    def eos_token(self) -> str | None:
+        """What ends an answer: LLaMA-Factory puts the first stop word in the place of some models' end of text."""
+        return self.stop_words[0] if self.replace_eos else self.tokens.special.get("eos_token")
+
+    @property
+    def source(self) -> str:
+        """The template for any other program: to be saved as the `chat_template` of a trained model."""
+        if not self.ours:
+            return self.jinja_source
+        plain = GENERATION.sub("", HEADER.sub("", self.jinja_source))
+        if self.default_system is None:
+            return plain
+        return "{%- set default_system = " + repr(self.default_system) + " %}\n" + plain
+
+    @property
+    def key(self) -> list:
+        """All that a rendered text depends on, for a digest."""
+        return [self.jinja_source, self._variables, self.default_system, self.efficient_eos, self.tools,
+                self.pretrain_eos, self.pretrain_bos, self.tokens.split_special]
+
+    @cached_property
+    def _compiled(self) -> jinja.Template:
+        return jinja.compile_template(self.jinja_source, self.name or str(self.tokens.folder))
+
+    @cached_property
+    def _is_tagged(self) -> bool:
+        return TAGGED.search(self.jinja_source) is not None
+
+    @cached_property
+    def _variables(self) -> dict:
+        given = {"enable_thinking": self.enable_thinking, "eos_token": self.eos_token}
+        if self.ours:
+            given |= {"cut": marks.CUT, "every_turn": self.every_turn, "default_system": self.default_system}
+        return self.tokens.special | {name: value for name, value in given.items() if value is not None}
+
+
+def load(name: str | None, tokenizer_dir: Path | str | ModelTokens, **settings: object) -> ChatTemplate:
+    """The template `name` (None: the tokenizer's own); `settings` are fields of ChatTemplate.
+
+    Raises StudioError for an unknown name (nearest named), a model without a template, a file that does not parse.
+    """
+    tokens = tokenizer_dir if isinstance(tokenizer_dir, ModelTokens) else ModelTokens(Path(tokenizer_dir))
+    if name is None:
+        return _own(tokens, None, settings)
+    path = Path(name).expanduser()
+    if path.suffix in (".jinja", ".j2"):
+        if not path.is_file():
+            raise StudioError("data_template_file", path=path)
+        return _checked(ChatTemplate(str(path), path.read_text("utf-8"), tokens, **settings))
+    entry = names().get(name)
+    if entry is None:
+        nearest = difflib.get_close_matches(name, names(), n=3, cutoff=0.4) or ["default", "chatml", "llama3", "qwen"]
+        raise StudioError("data_template_unknown", name=name, nearest=", ".join(nearest))
+    if entry == "tokenizer":
+        return _own(tokens, name, settings)
+    return _ours(name, entry, tokens, settings)
+
+
+def names() -> dict[str, str | dict]:
+    """LLaMA-Factory's template names: each to a file of ours (`{like: …, default_system: …}`) or to "tokenizer"."""
+    known = {file.stem: {"like": file.stem} for file in FILES.glob("*.jinja")}
+    listed = yaml.safe_load((FILES / "names.yaml").read_text("utf-8"))
+    alike = {name: entry if isinstance(entry, dict) else {"like": entry} for name, entry in listed["like"].items()}
+    return {**dict.fromkeys(listed["tokenizer"], "tokenizer"), **alike, **known}
+
+
+def _own(tokens: ModelTokens, name: str | None, settings: dict) -> ChatTemplate:
+    if tokens.chat_template is None:
+        key = "data_template_missing" if name is None else "data_template_unavailable"
+        raise StudioError(key, folder=tokens.folder, name=name)
+    notices = () if name is None else (("data_template_own", {"name": name}),)
+    return _checked(ChatTemplate(name, tokens.chat_template, tokens, notices=notices, **settings))
+
+
+def _ours(name: str, entry: dict, tokens: ModelTokens, settings: dict) -> ChatTemplate:
+    text = (FILES / f"{entry['like']}.jinja").read_text("utf-8")
+    header = HEADER.match(text)
+    facts = yaml.safe_load("{" + header[1] + "}") if header else {}
+    facts = {"tools": False, **facts, **{key: value for key, value in entry.items() if key != "like"}}
+    facts = {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
+    given = {key: value for key, value in settings.items() if not (key == "default_system" and value is None)}
+    return _checked(ChatTemplate(name, text, tokens, ours=True, **{**facts, **given}))
+
+
+def _checked(template: ChatTemplate) -> ChatTemplate:
+    _ = template._compiled  # a template that does not parse is said now, not at the first row
+    return template

@@ -1,0 +1,53 @@
+"""Listeners with the studio's defaults: private, once at a time, errors as toasts in the page's language."""
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from studio.errors import StudioError
+from studio.text import Catalogue
+
+log = logging.getLogger("studio.ui")
+TOAST_S = 12
+
+
+def on(
+    t: Catalogue,
+    listener: Callable[..., Any],
+    fn: Callable | None,
+    inputs: Any = None,
+    outputs: Any = None,
+    **options: Any,
+) -> Any:
+    """Attach `fn` to a listener such as `button.click`. A `StudioError` becomes a toast, and so does a bug, with its
+    trace in the log.
+
+    A second trigger while the first is at work is dropped (`trigger_mode="once"`) unless `options` say otherwise.
+    """
+    settings: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "once"}
+    return listener(fn and _told(t, fn), inputs, outputs, **settings | options)
+
+
+def toast(t: Catalogue, error: StudioError) -> gr.Error:
+    """The toast of an error the user can act on; raise it."""
+    return gr.Error(error.text(t), duration=TOAST_S, title=t("app.error_title"), print_exception=False)
+
+
+def _told(t: Catalogue, fn: Callable) -> Callable:
+    @functools.wraps(fn)
+    def told(*args: Any, **values: Any) -> Any:
+        try:
+            return fn(*args, **values)
+        except StudioError as error:
+            raise toast(t, error) from error
+        except gr.Error:
+            raise
+        except Exception as error:
+            log.exception("a listener failed")
+            reason = f"{type(error).__name__}: {error}"
+            raise toast(t, StudioError("bug", reason=reason)) from error
+
+    return told

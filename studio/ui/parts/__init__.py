@@ -1,0 +1,1 @@
+"""What several pages show. Each part is placed by one function and given no more than it needs."""

@@ -1,0 +1,132 @@
+"""The monitor: state, progress, curves, samples and log of one run, and the buttons that act on it.
+
+    screen = monitor.place(t)
+    on(t, button.click, start, …, screen)     # start() gives monitor.show(run_id)
+
+The run's id stands in the address (`?run=…`); without one the page shows a run that is at work, if there is one. The
+browser polls `tick` with what it holds (feed.py); a tick without news answers `null`.
+"""
+
+import time
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from studio import runs
+from studio.errors import StudioError
+from studio.runs import states
+from studio.text import Catalogue
+from studio.ui import events
+from studio.ui.parts import summary
+from studio.ui.parts.feed import Held, feed_of
+from studio.ui.theme import plotly_address, script
+
+PLOTS = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens_per_second")
+FACTS = ("loss", "eval_loss", "learning_rate", "tokens_per_second", "memory_gib")
+BUTTONS = (
+    "label",
+    "offline",
+    "gone",
+    "close",
+    "progress",
+    "stop",
+    "stop_help",
+    "now",
+    "now_help",
+    "resume",
+    "resume_help",
+    "again",
+    "again_help",
+    "longer",
+    "longer_help",
+    "epochs",
+    "samples",
+    "samples_help",
+    "log",
+)
+SENTENCES = ("time", "time_left", "before", "at_step", "no_answer", "expected")
+
+
+def place(t: Catalogue) -> gr.HTML:
+    """Put the monitor on the page."""
+
+    def tick(held: dict) -> dict | None:
+        return news(t, Held.parse(held))
+
+    def current(_: object) -> str | None:
+        return next((found.id for found in runs.listing() if found.state in states.LIVE), None)
+
+    def act(event: gr.EventData) -> dict | None:
+        return obey(t, event._data)
+
+    screen = gr.HTML(
+        html_template=template(t),
+        js_on_load=script("monitor.js"),
+        server_functions=[tick, current],
+        words={key: t(f"monitor.{key}") for key in SENTENCES},
+        plotly=plotly_address(),
+        elem_id="monitor",
+        apply_default_css=False,
+    )
+    events.on(t, screen.act, act, None, screen, trigger_mode="multiple")
+    return screen
+
+
+def show(run_id: str) -> dict[str, Any]:
+    """The value that makes the monitor show a run."""
+    return {"run": run_id, "at": time.time()}
+
+
+def template(t: Catalogue) -> str:
+    """The monitor's HTML in the page's language, everything empty."""
+    named = {name: escape(t(f"monitor.{name}")) for name in {*PLOTS, *FACTS}}
+    figures = "".join(
+        f"<figure{' class=wide' if name == 'loss' else ''} hidden><figcaption>{named[name]}</figcaption>"
+        f'<div data-plot="{name}"></div></figure>'
+        for name in PLOTS
+    )
+    facts = "".join(
+        f'<li data-fact="{name}" hidden><b></b><span class="quiet">{named[name]}</span></li>' for name in FACTS
+    )
+    words = {key: escape(t(f"monitor.{key}")) for key in BUTTONS}
+    return script("monitor.html").format(figures=figures, facts=facts, **words)
+
+
+def news(t: Catalogue, held: Held) -> dict[str, Any] | None:
+    """What the browser lacks of the run it names; None if nothing, `gone` if there is no such run."""
+    try:
+        run = runs.find(held.run)
+    except StudioError:
+        return {"gone": True}
+    found = feed_of(run.folder).news(held)
+    token = summary.token_of(run)
+    if token != held.token:
+        found |= {"token": token, "summary": summary.summarise(t, run)}
+    return found or None
+
+
+def obey(t: Catalogue, asked: Any) -> dict | None:
+    """Do what a button asks. What comes from the browser is checked here."""
+    fields = asked if isinstance(asked, dict) else {}
+    run = runs.find(str(fields.get("run", "")))
+    match fields.get("action"):
+        case "stop" | "now":
+            runs.stop(run, now=fields["action"] == "now")
+        case "resume":
+            runs.resume(run)
+        case "again":
+            runs.resume(run, overwrite_output_dir=True)
+        case "longer":
+            runs.resume(run, num_train_epochs=wanted_epochs(t, run, fields.get("epochs")))
+    return show(run.id)
+
+
+def wanted_epochs(t: Catalogue, run: runs.Run, epochs: Any) -> float:
+    """The number typed beside "train longer", if it is one and more than the run has done."""
+    done = run.job().num_train_epochs
+    if not isinstance(epochs, int | float) or not done < epochs < 1e6:
+        raise gr.Error(
+            t("monitor.epochs_needed", epochs=f"{done:g}"), title=t("app.error_title"), duration=events.TOAST_S
+        )
+    return float(epochs)

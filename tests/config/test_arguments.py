@@ -1,0 +1,85 @@
+"""The command line: files, flags and assignments in the ways people write them."""
+
+from pathlib import Path
+
+import pytest
+
+from studio.config import ConfigError, read_arguments
+from studio.config.arguments import parse
+
+
+def values(*argv):
+    return parse(argv).values
+
+
+def test_a_file_comes_first_or_by_config():
+    assert parse(["my.yaml", "seed=1"]).file == parse(["--config", "my.yaml", "seed=1"]).file == Path("my.yaml")
+    assert parse(["--seed", "1", "--config=a=b.json"]).file == Path("a=b.json")
+    assert parse(["seed=1"]).file is None
+
+
+def test_all_ways_to_give_a_value():
+    assert values("seed=1", "--data_seed", "2", "--max_steps=-1", "--lora-rank", "4") == {
+        "seed": "1", "data_seed": "2", "max_steps": "-1", "lora_rank": "4",
+    }  # fmt: skip
+    assert values("--max_steps", "-1")["max_steps"] == "-1"
+    assert values("output_dir=a=b", "--default_system", "x=y z") == {"output_dir": "a=b", "default_system": "x=y z"}
+
+
+def test_a_switch_stands_alone_or_takes_a_yes_or_no():
+    assert values("--plot_loss", "--fp16", "False", "--do_train", "seed=1", "--no_use_reentrant_gc") == {
+        "plot_loss": "true", "fp16": "False", "do_train": "true", "seed": "1", "use_reentrant_gc": "false",
+    }  # fmt: skip
+    assert values("--group_by_length", "seed=1") == {"group_by_length": "true", "seed": "1"}
+    assert values("--packing", "--streaming", "no") == {"packing": "true", "streaming": "no"}
+    assert values("--no_cuda") == {"no_cuda": "true"}
+
+
+def test_a_list_takes_several_words():
+    assert values("--lora_target", "q_proj", "v_proj", "--dataset", "a,b", "seed=1") == {
+        "lora_target": ["q_proj", "v_proj"], "dataset": "a,b", "seed": "1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argv", "key", "code"),
+    [
+        (["seed=1", "hello"], "hello", "unexpected_word"),
+        (["--lora_rank"], "--lora_rank", "no_value"),
+        (["--template", "--seed", "1"], "--template", "no_value"),
+        (["--config"], "--config", "no_value"),
+        (["--seed", "1", "2"], "2", "unexpected_word"),
+    ],
+)
+def test_a_word_out_of_place(argv, key, code):
+    with pytest.raises(ConfigError) as caught:
+        parse(argv)
+    assert [(it.key, it.code) for it in caught.value.problems] == [(key, code)]
+    assert key in str(caught.value)
+
+
+def test_flags_alone_make_a_job():
+    argv = "--stage sft --do_train --model_name_or_path m --dataset a,identity --dataset_dir ./data --template qwen "
+    argv += "--finetuning_type lora --output_dir out --overwrite_cache --overwrite_output_dir --cutoff_len 1024 "
+    argv += "--preprocessing_num_workers 16 --per_device_eval_batch_size 1 --max_samples 20 --learning_rate 1e-4 --bf16"
+    job = read_arguments("train", argv.split()).job
+    assert (job.dataset, job.template, job.overwrite_output_dir, job.bf16) == (["a", "identity"], "qwen", True, True)
+    assert (job.cutoff_len, job.max_samples, job.learning_rate) == (1024, 20, 1e-4)
+
+
+def test_prediction_says_that_it_is_not_available_yet():
+    with pytest.raises(ConfigError) as caught:
+        read_arguments(
+            "train", ["--do_predict", "--model_name_or_path", "m", "--dataset", "a", "--predict_with_generate"]
+        )
+    assert {(it.key, it.code) for it in caught.value.problems} == {
+        ("do_predict", "not_available_yet"), ("predict_with_generate", "not_available_yet"),
+    }  # fmt: skip
+
+
+def test_the_starter_is_built_by_a_job():
+    assert read_arguments("build", ["what=starter", "--output_dir", "x"]).job.what == "starter"
+    with pytest.raises(ConfigError, match="model_name_or_path"):
+        read_arguments("build", ["what=download"])
+    with pytest.raises(ConfigError, match="lora_rank: there is no such key"):
+        read_arguments("build", ["what=starter", "lora_rank=8"])
