@@ -43,7 +43,8 @@ def languages() -> tuple[str, ...]:
 def catalogue(language: str = ENGLISH) -> Catalogue:
     """The words of `language` (a stem in `locales/`)."""
     file = paths.resource("locales") / f"{language}.yaml"
-    words = _flatten(yaml.load(file.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # both safe; the first is ten times as fast
+    words = _flatten(yaml.load(file.read_text("utf-8"), loader))  # noqa: S506
     return Catalogue(language, words, None if language == ENGLISH else catalogue(ENGLISH))
 
 

@@ -160,7 +160,7 @@ _NO_EFFECT = {
     "label_names length_column_name prediction_loss_only include_for_metrics "
     "include_inputs_for_metrics batch_eval_metrics eval_do_concat_batches "
     "eval_use_gather_object skip_memory_metrics accelerator_config data_cache_dir "
-    "logging_nan_inf_filter dataloader_pin_memory keep_linebreaks model_type",
+    "logging_nan_inf_filter dataloader_pin_memory keep_linebreaks model_type pissa_convert",
     "one_device": "ddp_timeout ddp_find_unused_parameters ddp_bucket_cap_mb ddp_broadcast_buffers ddp_static_graph "
     "ddp_backend local_rank log_on_each_node save_on_each_node average_tokens_across_devices dispatch_batches "
     "split_batches",

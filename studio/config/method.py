@@ -57,13 +57,11 @@ class LoraSection(Section):
     """Train direction and size of the weights apart (DoRA): often better at low rank, slower."""
 
     pissa_init: Annotated[bool, Ui(when=LORA)] = False
-    """Begin the adapter from the model's main directions (PiSSA) instead of at random: learns faster."""
+    """Begin the adapter from the model's main directions (PiSSA) instead of at random: learns faster. It is saved as an
+    ordinary adapter, which fits the unchanged model."""
 
     pissa_iter: Annotated[int, Field(ge=-1), Ui(step=1, when=PISSA)] = 16
     """Rounds of the fast PiSSA start. Raising it is more exact and slower to start; -1 computes it exactly."""
-
-    pissa_convert: Annotated[bool, Ui(when=PISSA)] = False
-    """Save a PiSSA adapter as an ordinary one too, which fits the unchanged model."""
 
     loraplus_lr_ratio: Annotated[float | None, Field(gt=0), Ui(step=1, when=LORA)] = None
     """Learn the adapter's second half this many times faster (LoRA+; 16 is usual). Empty treats both alike."""

@@ -34,8 +34,6 @@ def _model(job: "TrainJob") -> Iterator[Problem]:
         yield Problem("model_name_or_path", "missing")
     if job.adapter_name_or_path and job.finetuning_type != "lora":
         yield _needs("adapter_name_or_path", "finetuning_type: lora")
-    if job.pissa_convert and not job.pissa_init:
-        yield _needs("pissa_convert", "pissa_init: true")
     if job.fp16 and job.bf16:
         yield _conflict("fp16", "bf16")
     if job.fp16 and job.pure_bf16:

@@ -18,8 +18,8 @@ Steps = Annotated[int | float, Field(gt=0)]
 class EvaluationSection(Section):
     section: ClassVar[str] = "evaluation"
 
-    do_eval: bool = False
-    """Evaluate once at the end. Evaluating during training includes it."""
+    do_eval: bool | None = None
+    """Evaluate once more at the end. Empty does so wherever there is something to evaluate on."""
 
     eval_strategy: Annotated[Literal["no", "steps", "epoch"], Ui(tier="basic")] = "no"
     """When to evaluate during training: never, every so many steps, or after each epoch."""

@@ -8,6 +8,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -18,6 +19,7 @@ import numpy as np
 from studio import paths, text
 from studio.data import formats, mixing, reading, rows
 from studio.data.encode import NUM_CHUNK_ROWS, Encoded, Encoder
+from studio.data.formats import Row
 from studio.data.problem import Problem
 from studio.data.report import Tally
 from studio.data.source import Source
@@ -71,12 +73,24 @@ class Intake:
         raw = islice(reading.read_rows(source), self.max_samples if drawn is None else None)
         raw = (row for row in raw if wanted is None or row[0] in wanted)
         total = len(wanted) if wanted is not None else self.max_samples or 0
-        while chunk := list(islice(raw, NUM_CHUNK_ROWS)):
-            yield from self._chunk(source, chunk, tally)
-            if self.progress:
-                self.progress("tokenizing", tally.facts["read"], max(total, tally.facts["read"]), "rows")
+        with ThreadPoolExecutor(1) as ahead:  # the tokenizer lets go of the interpreter: read on meanwhile
+            waiting = None
+            while chunk := list(islice(raw, NUM_CHUNK_ROWS)):
+                canonical = self._canonical(source, chunk, tally)
+                encoding = ahead.submit(self.encoder.encode, [row for _, row in canonical])
+                if waiting:
+                    yield from _usable(*waiting, tally)
+                    self._tell(tally.facts["read"] - len(chunk), total)
+                waiting = canonical, encoding
+            if waiting:
+                yield from _usable(*waiting, tally)
+                self._tell(tally.facts["read"], total)
 
-    def _chunk(self, source: Source, chunk: list[tuple[int, object]], tally: Tally) -> Iterator[tuple[int, Encoded]]:
+    def _tell(self, done: int, total: int) -> None:
+        if self.progress:
+            self.progress("tokenizing", done, max(total, done), "rows")
+
+    def _canonical(self, source: Source, chunk: list[tuple[int, object]], tally: Tally) -> list[tuple[int, Row]]:
         tally.facts["read"] += len(chunk)
         canonical = []
         for number, raw in chunk:
@@ -86,14 +100,7 @@ class Intake:
             else:
                 canonical.append((number, row))
                 tally.unfilled(row.unfilled)
-        results = self.encoder.encode([row for _, row in canonical])
-        for (number, _), result in zip(canonical, results, strict=True):
-            if isinstance(result, Problem):
-                tally.drop(number, result)
-            else:
-                tally.facts["truncated"] += result.truncated
-                tally.facts["unlearned"] += result.unlearned
-                yield number, result
+        return canonical
 
     def _key(self, source: Source) -> str:
         """A digest of everything the encoded rows depend on."""
@@ -110,6 +117,16 @@ class Intake:
             str(datetime.date.today()) if dated else None,
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+
+def _usable(canonical: list[tuple[int, Row]], encoding: Future, tally: Tally) -> Iterator[tuple[int, Encoded]]:
+    for (number, _), result in zip(canonical, encoding.result(), strict=True):
+        if isinstance(result, Problem):
+            tally.drop(number, result)
+        else:
+            tally.facts["truncated"] += result.truncated
+            tally.facts["unlearned"] += result.unlearned
+            yield number, result
 
 
 def digest(file: Path) -> str:

@@ -1,6 +1,5 @@
 """What became of the rows: how many are left, which were dropped and why, and what is to be known about the rest."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -98,9 +97,9 @@ class Tally:
             self.facts["dropped"].append([row_number, problem.code, values])
 
     def unfilled(self, names: Iterable[str]) -> None:
-        counts = Counter(self.facts["unfilled"])
-        counts.update(names)
-        self.facts["unfilled"] = dict(counts)
+        counts = self.facts["unfilled"]
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
 
 
 def gather(train: Sequence, held_back: Iterable[Sequence], facts: dict[str, dict]) -> Report:

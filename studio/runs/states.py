@@ -6,6 +6,7 @@
 `unknown` is a folder without a status: made by LLaMA-Factory and not finished, or by a start that was cut off.
 """
 
+import errno
 import json
 import os
 import time
@@ -107,13 +108,16 @@ def change(folder: Path, state: str, **values: object) -> Status:
 
 
 def _write_in_place(path: Path, value: dict) -> None:
-    """Blanks fill up to the old length, so that the file stays valid whatever happens after the write."""
+    """Blanks fill up to the old length, so that the file is valid at once; what fits in part is taken back."""
     text = json.dumps(value, ensure_ascii=False).encode()
     fd = os.open(path, os.O_RDWR)
     try:
-        length = os.fstat(fd).st_size
-        if os.pwrite(fd, text.ljust(length), 0) < len(text):
-            raise OSError(f"{path} could not be written whole")
+        old = os.pread(fd, os.fstat(fd).st_size, 0)
+        written = os.pwrite(fd, text.ljust(len(old)), 0)
+        if written < max(len(text), len(old)):
+            os.pwrite(fd, old[:written], 0)
+            os.ftruncate(fd, len(old))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(fd)
     finally:
         os.close(fd)

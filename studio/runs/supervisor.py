@@ -40,7 +40,10 @@ class Supervisor:
     terminated: bool = False  # SIGTERM: the machine goes down, the run is to stop as if asked
 
     def asked(self) -> str | None:
-        """None, "stop" or "now"."""
+        """None, "stop" or "now"; the end of the machine is passed on to the worker."""
+        if self.terminated:
+            with suppress(OSError):
+                files.request_stop(self.folder)
         return files.stop_requested(self.folder) or ("stop" if self.terminated else None)
 
     def record(self, patience_s: float = 0.0, **values: object) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.context import Context
 
 from studio.config import Knob, Problem, applies
 from studio.text import Catalogue
@@ -83,7 +84,7 @@ class Form:
         watched, js = [self.controls[key] for key in triggers], self._hiding_script(triggers)
         for control in watched:
             control.change(None, watched, None, js=js, **QUIET)
-        gr.context.Context.root_block.load(None, watched, None, js=js, **QUIET)
+        Context.root_block.load(None, watched, None, js=js, **QUIET)
         for key, control in self.controls.items():
             if not self.knobs[key].shape.secret:
                 keep_typed(self.draft, key, control)

@@ -10,8 +10,6 @@ def needs_checkpointing(job, model, place) -> bool:
     The activations of one transformer block take about 34 bytes per token and hidden unit in 16 bits with a fused
     attention (Korthikanti et al., arXiv:2205.05198, without the quadratic term); logits come at 8 bytes an entry.
     """
-    if job.disable_gradient_checkpointing:
-        return False
     if job.gradient_checkpointing is not None:
         return job.gradient_checkpointing
     config = model.config.get_text_config()

@@ -171,8 +171,6 @@ def _measure(command: list[str], output: Path, folder: Path, options) -> dict:
         "start_and_end_s": round(wall_s - result["train_runtime"], 2),
         "train_loss": round(result["train_loss"], 4),
         "peak_mib": usage.ru_maxrss // (2**20 if sys.platform == "darwin" else 1024),  # bytes there, KiB here
-        // (1 if sys.platform == "darwin" else 1024)
-        // (2**20 if sys.platform == "darwin" else 1),
     }
 
 

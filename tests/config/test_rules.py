@@ -16,7 +16,6 @@ EVALUATED = {"val_size": 0.1, "eval_strategy": "steps", "eval_steps": 50}
         ({"dataset_dir": "ONLINE"}, {"dataset_dir": "not_available_yet"}),
         ({"dataset_dir": "REMOTE:me/sets"}, {"dataset_dir": "not_available_yet"}),
         ({"adapter_name_or_path": "x", "finetuning_type": "full"}, {"adapter_name_or_path": "needs"}),
-        ({"pissa_convert": True}, {"pissa_convert": "needs"}),
         ({"fp16": True, "bf16": True}, {"fp16": "conflict"}),
         ({"fp16": True, "pure_bf16": True}, {"fp16": "conflict"}),
         ({"bf16": False, "pure_bf16": True}, {"bf16": "conflict"}),

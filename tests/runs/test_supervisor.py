@@ -195,7 +195,8 @@ def test_auto_resume_goes_on_from_the_last_checkpoint(behave, job):
     run = ended(runs.start(job(auto_resume=True)))
     assert run.state == "finished" and run.status.attempts == 2
     assert "starting at 4" in run.log_tail() and any(line.startswith("───") for line in run.log_tail())
-    assert [row["current_steps"] for row in runs.metrics.MetricReader(run.folder / files.METRICS).poll()] == [1, 2, 3, 4, 5, 6]
+    rows = runs.metrics.MetricReader(run.folder / files.METRICS).poll()
+    assert [row["current_steps"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert (run.folder / "job.1.yaml").exists()
 
 
@@ -230,12 +231,10 @@ def test_a_lost_run_with_auto_resume_is_started_by_the_queue(behave, job):
     assert ended(run).status.stalls == 1
 
 
-def test_a_deleted_folder_does_not_keep_the_supervisor(behave, job):
-    import shutil
-
+def test_a_vanished_folder_does_not_keep_the_supervisor(behave, job, tmp_path):
     behave("steps=5000", "pace=0.02")
     run = at_work(runs.start(job()))
     supervisor = run.status.supervisor_pid
-    shutil.rmtree(run.folder)
+    run.folder.rename(tmp_path / "elsewhere")
     wait_until(lambda: not is_there(supervisor), 10)
     assert states.read(run.folder) is None and locks.is_free(queue.device_lock("cpu:0"))

@@ -1,6 +1,8 @@
 // The header: devices, language and theme. Address and form survive a change of language.
 const part = (name) => element.querySelector(`[data-part=${name}]`);
 
+document.documentElement.lang = props.language;  // gradio puts the browser's here
+
 const url = new URL(location.href);
 if (url.searchParams.has("__theme")) {
   url.searchParams.delete("__theme");

@@ -75,7 +75,7 @@ function take(news) {
   if (news.gone) {
     part("gone").hidden = false;
     root.hidden = false;
-    element.dataset.state = "gone";
+    root.dataset.state = "gone";
     return;
   }
   part("gone").hidden = true;
@@ -92,7 +92,6 @@ function take(news) {
 }
 
 function drawSummary() {
-  element.dataset.state = shown.state;
   root.dataset.state = shown.state;
   part("state").textContent = shown.state_word;
   part("name").textContent = shown.title;
@@ -219,7 +218,7 @@ const plots = (() => {
     if (!Object.keys(data).length) return;
     try { await library(); } catch { return; }
     for (const name of names) if (data[name]?.x.length) draw(name);
-    element.dataset.points = data.loss?.x.length ?? 0;
+    root.dataset.points = data.loss?.x.length ?? 0;
   }
 
   function facts() {
@@ -249,7 +248,7 @@ const plots = (() => {
         if (window.Plotly) Plotly.purge(box(name));
       }
       facts();
-      delete element.dataset.points;
+      delete root.dataset.points;
     },
     take(news) {
       if (news.reset) [data, drawn] = [{}, {}];

@@ -21,7 +21,7 @@ from studio.config import (
 from studio.errors import StudioError
 from studio.text import Catalogue
 from studio.ui import choices, events, starting
-from studio.ui.form import Form, Values
+from studio.ui.form import Form, Values, keep_typed
 from studio.ui.parts import monitor
 
 FIRST_ROWS = (
@@ -41,36 +41,34 @@ class Settings:
             gr.Markdown(t("train.settings_help"), elem_classes=["quiet"])
             with gr.Row(elem_classes=["preset-bar"], equal_height=True):
                 self.preset = gr.Dropdown([], label=t("train.preset"), elem_id="preset", elem_classes=["knob"])
-                self.fill = gr.Button(t("train.fill"), elem_id="fill", scale=0, min_width=110)
+                self.fill_in = gr.Button(t("train.fill"), elem_id="fill", scale=0, min_width=110)
                 self.reset = gr.Button(t("train.reset"), elem_id="reset", scale=0, min_width=110)
             self.form = Form(t, fields(TrainJob), suggested=dict.fromkeys(choices.LIVE, ()))
             for row in FIRST_ROWS:
                 self.form.row(*row)
             self.form.rest()
-            with gr.Accordion(t("train.extra"), open=False, elem_classes=["fold"]):
-                self.extra = gr.Textbox(
-                    label=t("train.extra"),
-                    info=t("train.extra_help"),
-                    lines=3,
-                    max_lines=12,
-                    elem_id="knob-extra",
-                    elem_classes=["knob", "mono"],
-                )
-            with gr.Accordion(t("train.yaml"), open=False, elem_classes=["fold"]) as self.yaml_fold:
-                gr.Markdown(t("train.yaml_help"), elem_classes=["quiet"])
-                self.yaml_show = gr.Button(t("train.yaml_show"), size="sm", elem_id="yaml-show")
-                self.yaml = gr.Textbox(
-                    label=t("train.yaml"),
-                    lines=12,
-                    max_lines=30,
-                    interactive=False,
-                    buttons=["copy"],
-                    elem_id="yaml",
-                    elem_classes=["mono"],
-                )
+            self._place_extra()
+            self._place_yaml()
             self.problems = gr.HTML(visible=False, js_on_load=None, elem_classes=["note"], elem_id="problems")
             self.start = gr.Button(t("train.start"), variant="primary", size="lg", elem_id="start")
         self.form.done()
+        keep_typed(self.form.draft, EXTRA, self.extra)
+
+    def _place_extra(self) -> None:
+        t = self.t
+        words = {"label": t("train.extra"), "info": t("train.extra_help")}
+        with gr.Accordion(t("train.extra"), open=False, elem_classes=["fold"]):
+            self.extra = gr.Textbox(
+                **words, lines=3, max_lines=12, elem_id=f"knob-{EXTRA}", elem_classes=["knob", "mono"]
+            )
+
+    def _place_yaml(self) -> None:
+        t = self.t
+        looks = {"lines": 12, "max_lines": 30, "elem_id": "yaml", "elem_classes": ["mono"]}
+        with gr.Accordion(t("train.yaml"), open=False, elem_classes=["fold"], elem_id="fold-yaml"):
+            gr.Markdown(t("train.yaml_help"), elem_classes=["quiet"])
+            self.yaml_show = gr.Button(t("train.yaml_show"), size="sm", elem_id="yaml-show")
+            self.yaml = gr.Textbox(label=t("train.yaml"), interactive=False, buttons=["copy"], **looks)
 
     @property
     def inputs(self) -> set:
@@ -104,47 +102,52 @@ class Settings:
         updates[self.problems] = gr.update(value=f"<b>{escape(head)}</b><ul>{items}</ul>", visible=bool(problems))
         return updates
 
+    # ---- what the listeners do ----
+
+    def arrive(self, draft: dict) -> dict:
+        """Fill the dropdowns with what there is now, and bring back what was typed."""
+        updates = {self.preset: gr.update(choices=[(preset.words(self.t), preset.name) for preset in list_presets()])}
+        live, kept = self.form.suggest(choices.LIVE), self.form.restore(draft)
+        updates |= {control: live.get(control, {}) | kept.get(control, {}) for control in {*live, *kept}}
+        return updates | {self.extra: gr.update(value=draft[EXTRA]) if EXTRA in draft else gr.skip()}
+
+    def fill(self, name: str | None = None) -> dict:
+        """Show a preset, or the defaults."""
+        mapping = dict(load_preset(name).mapping) if name else {}
+        extra = {key: value for key, value in mapping.items() if key not in self.form.knobs}
+        words = files.dump(extra) if extra else ""
+        return {
+            **self.form.write(mapping),
+            self.form.draft: self.form.kept(mapping) | {EXTRA: words},
+            self.extra: words,
+            self.problems: gr.update(visible=False),
+        }
+
+    def begin(self, values: Values) -> dict:
+        """Start the job, or mark what keeps it from starting."""
+        try:
+            reading = self.read(values)
+            run_id = starting.start(reading.job)
+        except ConfigError as error:
+            return self.marked(error.problems)
+        for notice in reading.notices:
+            gr.Info(notice.text(self.t), duration=events.TOAST_S, title=self.t("app.notice_title"))
+        return {**self.marked(()), self.screen: monitor.show(run_id)}
+
+    def show_yaml(self, values: Values) -> dict:
+        """The job as a file."""
+        try:
+            return {**self.marked(()), self.yaml: self.read(values).job.to_yaml()}
+        except ConfigError as error:
+            return self.marked(error.problems)
+
 
 def build(t: Catalogue, blocks: gr.Blocks, screen: gr.HTML) -> None:
     """Place the settings below the monitor and listen."""
     settings = Settings(t, screen)
-    form = settings.form
-
-    def arrive(draft: dict) -> dict:
-        presets = [(preset.words(t), preset.name) for preset in list_presets()]
-        updates = {settings.preset: gr.update(choices=presets)}
-        live, kept = form.suggest(choices.LIVE), form.restore(draft)
-        return updates | {control: live.get(control, {}) | kept.get(control, {}) for control in {*live, *kept}}
-
-    def fill(name: str | None) -> dict:
-        mapping = dict(load_preset(name).mapping) if name else {}
-        extra = {key: value for key, value in mapping.items() if key not in form.knobs}
-        return {
-            **form.write(mapping),
-            form.draft: form.kept(mapping),
-            settings.problems: gr.update(visible=False),
-            settings.extra: files.dump(extra) if extra else "",
-        }
-
-    def start(values: Values) -> dict:
-        try:
-            reading = settings.read(values)
-            run_id = starting.start(reading.job)
-        except ConfigError as error:
-            return settings.marked(error.problems)
-        for notice in reading.notices:
-            gr.Info(notice.text(t), duration=events.TOAST_S, title=t("app.notice_title"))
-        return {**settings.marked(()), settings.screen: monitor.show(run_id)}
-
-    def show_yaml(values: Values) -> dict:
-        try:
-            return {**settings.marked(()), settings.yaml: settings.read(values).job.to_yaml()}
-        except ConfigError as error:
-            return settings.marked(error.problems)
-
-    written = [*settings.outputs, form.draft]
-    events.on(t, blocks.load, arrive, form.draft, [settings.preset, *form.outputs])
-    events.on(t, settings.fill.click, fill, settings.preset, written)
-    events.on(t, settings.reset.click, lambda: fill(None), None, written)
-    events.on(t, settings.start.click, start, settings.inputs, [*settings.outputs, screen], show_progress="minimal")
-    events.on(t, settings.yaml_show.click, show_yaml, settings.inputs, [*settings.outputs, settings.yaml])
+    form, outputs = settings.form, settings.outputs
+    events.on(t, blocks.load, settings.arrive, form.draft, [settings.preset, settings.extra, *form.outputs])
+    events.on(t, settings.fill_in.click, settings.fill, settings.preset, [*outputs, form.draft])
+    events.on(t, settings.reset.click, lambda: settings.fill(), None, [*outputs, form.draft])
+    events.on(t, settings.start.click, settings.begin, settings.inputs, [*outputs, screen], show_progress="minimal")
+    events.on(t, settings.yaml_show.click, settings.show_yaml, settings.inputs, [*outputs, settings.yaml])

@@ -35,6 +35,7 @@ def place(t: Catalogue) -> gr.HTML:
         html_template=html,
         js_on_load=script("header.js"),
         server_functions=[machine],
+        language=t.language,
         elem_id="header",
         apply_default_css=False,
     )

@@ -6,7 +6,6 @@ by `model_name_or_path` (an id of either hub, or a name of the catalogue), `hub`
 model, config.json, comes last: a folder that has it is whole.
 """
 
-import errno
 import json
 import os
 import re
@@ -15,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.worker.build import huggingface, modelscope
-from studio.worker.build.order import HUGGINGFACE, MODELSCOPE, HubFile, Meter, Order, id_at, pick, watch
+from studio.worker.build.order import FULL_DISK, HUGGINGFACE, MODELSCOPE, HubFile, Meter, Order, id_at, pick, watch
 
 CLIENTS = {HUGGINGFACE: huggingface, MODELSCOPE: modelscope}
 CONFIGS = ("config.json", "adapter_config.json")
@@ -113,7 +112,7 @@ def _fetch(order: Order, first: list[HubFile], last: list[HubFile], meter: Meter
     try:
         return CLIENTS[order.hub].fetch(order, first, last, meter)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL_DISK:
             raise order.error("disk_full", path=CLIENTS[order.hub].folder(order)) from error
         raise
 
@@ -123,11 +122,11 @@ def _is_whole(folder: Path, code: bool) -> bool:
     config = next((folder / name for name in CONFIGS if (folder / name).is_file()), None)
     if config is None:
         return False
-    for index in (folder / name for name in INDEXES):
-        if index.is_file():
-            return all((folder / name).is_file() for name in set(_read(index).get("weight_map", {"?": "?"}).values()))
     if code and "auto_map" in _read(config) and not any(folder.glob("*.py")):
         return False
+    for index in (folder / name for name in INDEXES):
+        if index.is_file():
+            return all((folder / name).is_file() for name in _read(index).get("weight_map", {"": ""}).values())
     return any(any(folder.glob(pattern)) for pattern in ("*.safetensors", "*.bin"))
 
 

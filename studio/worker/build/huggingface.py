@@ -5,7 +5,6 @@ download begins every file anew. The library then places them (links, refs, meta
 """
 
 import contextlib
-import functools
 import hashlib
 import os
 import time
@@ -14,14 +13,22 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants, errors, hf_hub_url, snapshot_download, try_to_load_from_cache
-from huggingface_hub.file_download import http_get, repo_folder_name
-from huggingface_hub.utils import WeakFileLock, build_hf_headers, disable_progress_bars
+from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub.utils import (
+    WeakFileLock,
+    build_hf_headers,
+    disable_progress_bars,
+    get_session,
+    hf_raise_for_status,
+)
 
 from studio.worker.build.order import HubFile, Meter, Order, size_of
 
 NUM_STREAMS = 4
-NUM_TRIES = 3
+NUM_TRIES = 5  # without a byte between them
+PAUSE_S = 1.0
 BLOCK_BYTES = 1 << 23
+PARTIAL, TOO_MANY = 206, 429
 
 
 def address() -> str:
@@ -111,22 +118,36 @@ def _fetch(order: Order, file: HubFile, meter: Meter) -> None:
 
 
 def _receive(order: Order, file: HubFile, partial: Path, meter: Meter) -> None:
-    """Append to `partial` until it has the file's size; a broken connection is taken up again."""
-    url = hf_hub_url(order.repo, file.path, revision=order.revision, endpoint=address())
+    """Append to `partial` until it has the file's size; a connection that breaks is taken up again."""
     tries_left = NUM_TRIES
-    while size_of(partial) < file.size or not partial.exists():
+    while not partial.exists() or size_of(partial) < file.size:
         meter.add()
         before = size_of(partial)
         try:
-            with partial.open("ab") as out:
-                bar = functools.partial(_Bar, meter, before)
-                headers = build_hf_headers(token=order.token)
-                http_get(url, out, resume_size=before, headers=headers, expected_size=file.size, tqdm_class=bar)
-        except (errors.HTTPError, OSError) as error:
+            _append(order, file, partial, meter)
+        except errors.HTTPError as error:
+            status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else 500
             tries_left = NUM_TRIES if size_of(partial) > before else tries_left - 1
-            if isinstance(error, errors.HfHubHTTPError) or getattr(error, "errno", None) or not tries_left:
+            if not tries_left or (status < 500 and status != TOO_MANY):
                 raise
-            time.sleep(1)
+            time.sleep(PAUSE_S)
+
+
+def _append(order: Order, file: HubFile, partial: Path, meter: Meter) -> None:
+    """One request for the bytes that are missing; each is on the disk before it is counted."""
+    url = hf_hub_url(order.repo, file.path, revision=order.revision, endpoint=address())
+    here = size_of(partial)
+    headers = build_hf_headers(token=order.token) | {"Range": f"bytes={here}-", "Accept-Encoding": "identity"}
+    timeout_s = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    with get_session().stream("GET", url, headers=headers, timeout=timeout_s) as answer, partial.open("ab") as out:
+        hf_raise_for_status(answer)
+        if answer.status_code != PARTIAL:
+            out.truncate(0)  # a server that knows no ranges begins anew
+            meter.add(-here)
+        for block in answer.iter_bytes():
+            out.write(block)
+            out.flush()
+            meter.add(len(block))
 
 
 def _verify(order: Order, file: HubFile, partial: Path, meter: Meter) -> None:
@@ -151,23 +172,6 @@ def _place(order: Order, files: list[HubFile]) -> str:
         allow_patterns=[file.path for file in files],
         max_workers=NUM_STREAMS,
     )
-
-
-class _Bar:
-    """Stands where the library puts a progress bar: hands the bytes on to the meter."""
-
-    def __init__(self, meter: Meter, counted: int, *, initial: int = 0, **_: object) -> None:
-        self.meter = meter
-        meter.add(initial - counted)  # less than nothing where the server could not go on and starts anew
-
-    def update(self, num_bytes: int) -> None:
-        self.meter.add(num_bytes)
-
-    def __enter__(self) -> "_Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is drawn, so nothing is closed."""
 
 
 @contextlib.contextmanager

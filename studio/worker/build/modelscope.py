@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from studio.worker.build.order import HubFile, Meter, Order, size_of
+from studio.worker.build.order import FULL_DISK, HubFile, Meter, Order, size_of
 
 BRANCH = "master"
 
@@ -107,6 +107,9 @@ def _explained(order: Order) -> Iterator[None]:
 def _explain(order: Order, error: BaseException) -> BaseException:
     """The error in our words; what is not the hub's (a full disk) stays as it is."""
     from modelscope_hub import errors
+
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL_DISK:
+        return error.__cause__  # the client tries again even then, and calls it a fault of the network
 
     if isinstance(error, errors.PermissionDeniedError):
         return order.error("download_gated", url=f"{address()}/models/{order.repo}")

@@ -23,26 +23,19 @@ def build(job, folder: Path, place: Place, checkpointing: bool) -> TrainingArgum
         "fp16": place.autocast == "fp16",
         "use_cpu": place.device.type == "cpu",
         "dataloader_pin_memory": place.device.type != "cpu",
-        "gradient_checkpointing": checkpointing,
+        "activation_checkpointing": checkpointing,
         "warmup_steps": job.warmup_steps or job.warmup_ratio or 0,
         "remove_unused_columns": False,
         "prediction_loss_only": True,
         "label_names": ["labels"],
         "disable_tqdm": True,
-        "train_sampling_strategy": _order(job),
         # A loss that is not a number must be seen, not replaced by the mean of the others.
         "logging_nan_inf_filter": False,
     }
     if checkpointing:
-        values["gradient_checkpointing_kwargs"] = {"use_reentrant": job.use_reentrant_gc}
+        values["activation_checkpointing_kwargs"] = {"use_reentrant": job.use_reentrant_gc}
     if (job.load_best_model_at_end or job.early_stopping_steps) and not values.get("metric_for_best_model"):
         values["metric_for_best_model"] = "loss"
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         values["ddp_find_unused_parameters"] = False
     return TrainingArguments(**values)
-
-
-def _order(job) -> str:
-    if job.disable_shuffling:
-        return "sequential"
-    return getattr(job, "train_sampling_strategy", None) or "group_by_length"

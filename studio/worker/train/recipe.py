@@ -107,7 +107,7 @@ def _save(trainer: CausalTrainer, job: TrainJob, folder: Path, result) -> None:
     metrics = dict(result.metrics) | {"total_tokens": trainer.num_tokens}
     trainer.log_metrics("train", metrics)
     trainer.save_metrics("train", metrics)
-    if trainer.eval_dataset is not None:
+    if trainer.eval_dataset is not None and job.do_eval is not False:
         evaluation = trainer.evaluate()
         trainer.save_metrics("eval", evaluation)
         metrics |= evaluation
@@ -128,7 +128,7 @@ def _report(dataset: data.DataSet, job: TrainJob, folder: Path) -> None:
     run_folder.write_json_atomic(folder / run_folder.DATA_REPORT, report.to_mapping())
     for line in report.lines():
         print(line, flush=True)
-    if not len(dataset.train) and job.do_train is not False:
+    if not len(dataset.train):
         raise StudioError("no_rows_left", datasets=", ".join(job.dataset or []))
 
 

@@ -33,7 +33,7 @@ def answer(model, tokenizer, prompts: list[list[int]], job, folder: Path) -> lis
     training, cached = model.training, model.config.use_cache
     model.eval()
     try:
-        with torch.inference_mode(), torch.random.fork_rng(device_type=model.device.type):
+        with torch.inference_mode(), _own_random_numbers(model.device):
             torch.manual_seed(job.seed)
             output = model.generate(
                 input_ids=input_ids.to(model.device),
@@ -48,6 +48,12 @@ def answer(model, tokenizer, prompts: list[list[int]], job, folder: Path) -> lis
         model.train(training)
         model.config.use_cache = cached
     return [text.strip() for text in tokenizer.batch_decode(output[:, longest:], skip_special_tokens=True)]
+
+
+def _own_random_numbers(device: torch.device):
+    if device.type == "cpu":
+        return torch.random.fork_rng(devices=[])
+    return torch.random.fork_rng(devices=[device.index], device_type=device.type)
 
 
 def _drawing(job) -> dict:

@@ -1,0 +1,31 @@
+"""Where the starter model is kept. A folder that exists is a whole model: the build moves it there when it is done."""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from studio import paths
+from studio.config.hub import STARTER as NAME
+
+__all__ = ["NAME", "TEXTS", "fingerprint", "location"]
+
+TEXTS = paths.resource("data") / "starter"
+RECIPE = ("corpus.py", "starter.py")
+
+
+@cache
+def fingerprint() -> str:
+    """12 hex digits that change with the texts and with the code that reads and trains, but not with its comments."""
+    digest = hashlib.sha256()
+    for file in sorted(TEXTS.iterdir()):
+        digest.update(file.name.encode() + file.read_bytes())
+    for name in RECIPE:
+        source = (paths.PACKAGE / "worker" / "build" / name).read_text("utf-8")
+        digest.update(ast.dump(ast.parse(source)).encode())
+    return digest.hexdigest()[:12]
+
+
+def location() -> Path:
+    """The folder of the starter model that this studio would build; it exists once it is built."""
+    return paths.cache() / "starter" / fingerprint()

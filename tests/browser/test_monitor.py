@@ -1,0 +1,168 @@
+"""The monitor watching a run folder that grows under it: curves, zoom, samples, log, restarts, buttons."""
+
+import shutil
+
+import pytest
+from quickstart import num_points, state
+from run_folder import RunFolder
+
+pytestmark = pytest.mark.browser
+ROOT = "#monitor [data-part=root]:not([hidden])"
+MAIN_PLOT = "document.querySelector('#monitor [data-plot=loss]')"
+
+
+@pytest.fixture
+def run(studio, request):
+    """A run of its own for each test."""
+    folder = RunFolder(studio.saves, f"starter/lora/{request.node.name[:40]}")
+    yield folder
+    folder.close()
+
+
+def watch(visitor, studio, run):
+    """Open the page at a run."""
+    page = visitor.open(f"{studio.url}/en/?run={run.id}")
+    page.wait_for_selector(ROOT)
+    return page
+
+
+def until_points(page, count: int) -> None:
+    page.wait_for_function(f"Number(document.querySelector('#monitor [data-part=root]').dataset.points) === {count}")
+
+
+def test_the_curve_grows_and_the_zoom_survives(studio, visit, run):
+    run.train(20)
+    visitor = visit()
+    page = watch(visitor, studio, run)
+    until_points(page, 20)
+    assert "Step 20 of 100" in page.inner_text("#monitor [data-part=phase]")
+    assert page.inner_text("#monitor [data-part=state]") == "running"
+    page.evaluate(f"Plotly.relayout({MAIN_PLOT}, {{'xaxis.range': [5, 15]}})")
+    page.evaluate(f"window.drawing = {MAIN_PLOT}.querySelector('svg')")
+    run.train(10)
+    until_points(page, 30)
+    assert page.evaluate(f"{MAIN_PLOT}.data[0].y.length") == 30
+    assert page.evaluate(f"{MAIN_PLOT}.layout.xaxis.range") == [5, 15]
+    assert page.evaluate(f"window.drawing === {MAIN_PLOT}.querySelector('svg')"), "the plot was drawn anew"
+    assert page.evaluate(f"{MAIN_PLOT}.data[1].y.length") == 30, "the smoothed curve has to keep up"
+    scripts = [url for url in visitor.requests if "plotly" in url]
+    assert len(scripts) == 1 and scripts[0].startswith(studio.url)
+    assert visitor.foreign() == [] and visitor.errors == []
+
+
+def test_plotly_is_loaded_only_when_a_run_is_shown(studio, visit):
+    visitor = visit()
+    page = visitor.open(f"{studio.url}/en/?run=none/such/run")
+    page.wait_for_selector("#monitor [data-part=gone]:not([hidden])")
+    assert not any("plotly" in url for url in visitor.requests)
+
+
+def test_an_idle_tick_is_bytes(studio, visit, run):
+    run.train(50)
+    page = watch(visit(), studio, run)
+    until_points(page, 50)
+    page.wait_for_timeout(2500)  # whatever was still to come is there now
+    with page.expect_response("**/component_server/**", timeout=10_000) as caught:
+        while '"tick"' not in (caught_body(page) or ""):
+            pass
+    answer = caught.value
+    sizes = answer.request.sizes()
+    assert answer.body() == b"null"
+    assert sizes["requestBodySize"] + sizes["responseBodySize"] + sizes["responseHeadersSize"] < 600, sizes
+
+
+def caught_body(page) -> str | None:
+    """The body of the next request to a server function."""
+    with page.expect_request("**/component_server/**", timeout=10_000) as caught:
+        pass
+    return caught.value.post_data
+
+
+def test_samples_and_log_appear_as_they_are_written(studio, visit, run):
+    run.answer("Who are you?", "a model")
+    run.say("first line\n")
+    page = watch(visit(), studio, run)
+    page.wait_for_selector("#monitor .sample")
+    page.click("#monitor [data-part=log-box] summary")
+    page.wait_for_function("document.querySelector('#monitor [data-part=log]').textContent.includes('first line')")
+    run.train(10)
+    run.answer("Who are you?", "I am <b>Nova</b>")
+    run.say("50%\r100%\nsecond line\nhalf a li")
+    page.wait_for_function("document.querySelectorAll('#monitor .answers li').length === 2")
+    before, after = page.locator("#monitor .answers li").all_inner_texts()
+    assert before.startswith("Before") and after.splitlines() == ["Step 10", "I am <b>Nova</b>"]
+    page.wait_for_function("document.querySelector('#monitor [data-part=log]').textContent.includes('second')")
+    assert page.text_content("#monitor [data-part=log]") == "first line\n100%\nsecond line\n"
+
+
+def test_a_killed_server_is_said_and_the_page_goes_on_with_the_next_one(start_studio, visit):
+    studio = start_studio()
+    run = RunFolder(studio.saves, "starter/lora/watched")
+    run.train(20)
+    visitor = visit()
+    page = watch(visitor, studio, run)
+    until_points(page, 20)
+    page.evaluate("window.sameDocument = true")
+    studio.kill()
+    page.wait_for_selector("#monitor [data-part=offline]:not([hidden])")
+    run.train(7)
+    studio.start()
+    until_points(page, 27)
+    assert page.evaluate("window.sameDocument"), "the page was loaded anew"
+    assert page.is_hidden("#monitor [data-part=offline]")
+    page.reload()
+    until_points(page, 27)
+    assert f"run={run.id}" in page.url
+    run.close()
+
+
+def test_without_an_address_a_run_at_work_is_shown_and_the_list_opens_others(studio, visit, run):
+    run.train(3)
+    old = RunFolder(studio.saves, f"{run.id}-old")
+    old.train(5)
+    old.end("finished")
+    page = visit().open(studio.url)
+    page.wait_for_selector(ROOT)
+    assert page.inner_text("#monitor [data-part=name]") == run.folder.name
+    page.click(f"#run-list [data-run='{old.id}']")
+    page.wait_for_function(f"document.querySelector('#monitor [data-part=name]').textContent === '{old.folder.name}'")
+    assert state(page) == "finished" and num_points(page) in (0, 5)
+    until_points(page, 5)
+    page.go_back() if page.url.endswith("/en/") else None
+    page.click("#monitor [data-part=close]")
+    assert "run=" not in page.url and not page.is_visible("#monitor [data-part=root]")
+
+
+def test_a_deleted_run_is_said(studio, visit, run):
+    run.train(2)
+    page = watch(visit(), studio, run)
+    shutil.rmtree(run.folder)
+    page.wait_for_selector("#monitor [data-part=gone]:not([hidden])")
+
+
+def test_a_rewound_run_draws_each_step_once(studio, visit, run):
+    run.train(30)
+    page = watch(visit(), studio, run)
+    until_points(page, 30)
+    run.step = 20  # resumed from a checkpoint
+    run.train(15)
+    until_points(page, 35)
+    xs = page.evaluate(f"[...{MAIN_PLOT}.data[0].x]")
+    assert xs == list(range(1, 36))
+
+
+def test_the_stop_button_reaches_the_folder(studio, visit, run):
+    run.train(5)
+    page = watch(visit(), studio, run)
+    page.click("#monitor [data-action=stop]")
+    stop = run.folder / "stop"
+    page.wait_for_function("true")
+    deadline = 100
+    while not stop.exists() and deadline:
+        page.wait_for_timeout(100)
+        deadline -= 1
+    assert stop.read_text() == ""
+    run.end("stopped")
+    page.wait_for_selector("#monitor [data-part=root][data-state=stopped]")
+    assert page.is_visible("#monitor [data-action=again]"), "no checkpoint: only a new start makes sense"
+    assert not page.is_visible("#monitor [data-action=stop]")
