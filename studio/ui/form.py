@@ -22,10 +22,9 @@ from gradio.context import Context
 from studio.config import Knob, Problem, applies
 from studio.text import Catalogue
 from studio.ui import widgets
+from studio.ui.draft import QUIET, Draft
 from studio.ui.theme import script
 
-DRAFT_SECRET = "not a secret: gradio wants one to write to the browser"
-QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 Values = Mapping[Component, Any]
 
 
@@ -38,7 +37,7 @@ class Form:
         self.suggested = suggested
         self.controls: dict[str, Component] = {}
         self.folds: dict[str, tuple[gr.Accordion, list[str]]] = {}
-        self.draft = gr.BrowserState({}, storage_key="studio-draft", secret=DRAFT_SECRET)
+        self.draft = Draft("train")
 
     # ---- placing ----
 
@@ -87,7 +86,7 @@ class Form:
         Context.root_block.load(None, watched, None, js=js, **QUIET)
         for key, control in self.controls.items():
             if not self.knobs[key].shape.secret:
-                keep_typed(self.draft, key, control)
+                self.draft.keep(key, control)
 
     # ---- values ----
 
@@ -176,8 +175,3 @@ class Form:
 
     def _plain(self, key: str) -> dict[str, Any]:
         return {"info": self.words(key)[1] or None, "elem_classes": ["knob"]}
-
-
-def keep_typed(draft: gr.BrowserState, key: str, control: Component) -> None:
-    """Keep what is typed into `control` in the browser, without asking the server."""
-    control.input(None, [control, draft], draft, js=f"(value, draft) => ({{...draft, {key!r}: value}})", **QUIET)

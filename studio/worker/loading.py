@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from studio.config import STARTER, starter
@@ -81,7 +82,7 @@ def load_model(path: Path, job, place: places.Place, num_tokens: int):
             model = AutoModelForCausalLM.from_config(config, dtype=dtype, **options)
         else:
             model = AutoModelForCausalLM.from_pretrained(path, config=config, dtype=dtype, **options)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         if getattr(error, "errno", None):
             raise
         raise StudioError("model_not_loaded", path=path, reason=str(error).splitlines()[0]) from error

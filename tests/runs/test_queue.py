@@ -1,5 +1,6 @@
 """Order, devices, needs, secrets: what starts when, and that nothing starts twice."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -39,7 +40,7 @@ def test_one_run_at_a_time_in_the_order_asked(behave, job):
         ended(run)
     statuses = [run.status for run in asked]
     assert [status.state for status in statuses] == ["finished"] * 3
-    for before, after in zip(statuses, statuses[1:], strict=False):
+    for before, after in itertools.pairwise(statuses):
         assert before.ended <= after.started
     wait_until(lambda: queue.order() == [])
 
@@ -72,8 +73,8 @@ def test_moved_and_held(busy, behave, job):
 
 
 def test_a_later_run_takes_a_free_card_but_not_one_that_is_waited_for(behave, job, monkeypatch):
-    wanted = {"pair": {"kind": "cuda", "indices": [0, 1], "count": 2}, "one": {"kind": "cuda", "indices": [1], "count": 1},
-              "two": {"kind": "cuda", "indices": [2], "count": 1}, "any": {"kind": "cuda", "indices": [0, 1, 2], "count": 1}}
+    cards = {"pair": ([0, 1], 2), "one": ([1], 1), "two": ([2], 1), "any": ([0, 1, 2], 1)}
+    wanted = {name: {"kind": "cuda", "indices": those, "count": count} for name, (those, count) in cards.items()}
     monkeypatch.setattr(launch, "wanted_devices", lambda job: wanted[job.run_name])
     behave("steps=1", "pace=0.5")
     held = locks.acquire(queue.device_lock("cuda:0"))
@@ -189,7 +190,8 @@ def test_the_order_is_made_anew_where_its_file_is_lost(busy, behave, job):
 
 
 def test_foreign_entries_are_dropped(behave, job):
-    queue.write_order(["../../etc", "gone/run", "/abs"])
+    with queue.locked():
+        queue.write_order(["../../etc", "gone/run", "/abs"])
     run = runs.start(job())
     assert ended(run).state == "finished"
     wait_until(lambda: queue.order() == [])
@@ -237,6 +239,7 @@ def test_a_device_is_busy_until_its_last_process_is_gone(behave, job):
     os.kill(run.status.supervisor_pid, signal.SIGKILL)
     wait_until(lambda: run.state == "lost")
     assert not locks.is_free(queue.device_lock("cpu:0"))
+    behave("steps=1")
     other = runs.start(job(), name="other")
     assert other.state == "queued"
     os.kill(run.status.worker_pid, signal.SIGKILL)

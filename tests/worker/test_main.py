@@ -42,7 +42,7 @@ def test_a_run_ends_with_zero(run_folder):
 
 
 def test_a_full_disk_is_said_and_what_was_written_stays(run_folder):
-    ended = start(run_folder, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)))
+    ended = start(run_folder, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000)))
     assert ended.returncode == 4, ended.stderr
     assert json.loads((run_folder / files.ERROR).read_text())["key"] == "disk_full"
     assert (run_folder / files.JOB).is_file()

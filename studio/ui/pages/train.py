@@ -4,7 +4,7 @@ import gradio as gr
 
 from studio.text import Catalogue
 from studio.ui import events, starting
-from studio.ui.form import DRAFT_SECRET, keep_typed
+from studio.ui.draft import Draft
 from studio.ui.pages import train_settings
 from studio.ui.parts import monitor, run_list
 
@@ -45,9 +45,9 @@ def hero_field(t: Catalogue, field: str) -> gr.Textbox:
 
 def listen(t: Catalogue, blocks: gr.Blocks, boxes: dict[str, gr.Textbox], button: gr.Button, screen: gr.HTML) -> None:
     """Keep what is typed; start on a click, or mark what is missing."""
-    draft = gr.BrowserState({}, storage_key="studio-quickstart", secret=DRAFT_SECRET)
+    draft = Draft("quickstart")
     for field, box in boxes.items():
-        keep_typed(draft, field, box)
+        draft.keep(field, box)
 
     def restore(kept: dict) -> list:
         return [gr.update(value=kept[field]) if field in kept else gr.skip() for field in FIELDS]
@@ -59,7 +59,7 @@ def listen(t: Catalogue, blocks: gr.Blocks, boxes: dict[str, gr.Textbox], button
             updates[screen] = monitor.show(starting.quickstart(typed))
         return updates
 
-    events.on(t, blocks.load, restore, draft, list(boxes.values()))
+    draft.on_load(t, blocks, restore, list(boxes.values()))
     events.on(t, button.click, start, list(boxes.values()), [*boxes.values(), screen], show_progress="minimal")
 
 

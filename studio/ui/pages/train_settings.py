@@ -21,7 +21,7 @@ from studio.config import (
 from studio.errors import StudioError
 from studio.text import Catalogue
 from studio.ui import choices, events, starting
-from studio.ui.form import Form, Values, keep_typed
+from studio.ui.form import Form, Values
 from studio.ui.parts import monitor
 
 FIRST_ROWS = (
@@ -52,7 +52,7 @@ class Settings:
             self.problems = gr.HTML(visible=False, js_on_load=None, elem_classes=["note"], elem_id="problems")
             self.start = gr.Button(t("train.start"), variant="primary", size="lg", elem_id="start")
         self.form.done()
-        keep_typed(self.form.draft, EXTRA, self.extra)
+        self.form.draft.keep(EXTRA, self.extra)
 
     def _place_extra(self) -> None:
         t = self.t
@@ -118,7 +118,7 @@ class Settings:
         words = files.dump(extra) if extra else ""
         return {
             **self.form.write(mapping),
-            self.form.draft: self.form.kept(mapping) | {EXTRA: words},
+            self.form.draft.box: self.form.kept(mapping) | {EXTRA: words},
             self.extra: words,
             self.problems: gr.update(visible=False),
         }
@@ -146,8 +146,9 @@ def build(t: Catalogue, blocks: gr.Blocks, screen: gr.HTML) -> None:
     """Place the settings below the monitor and listen."""
     settings = Settings(t, screen)
     form, outputs = settings.form, settings.outputs
-    events.on(t, blocks.load, settings.arrive, form.draft, [settings.preset, settings.extra, *form.outputs])
-    events.on(t, settings.fill_in.click, settings.fill, settings.preset, [*outputs, form.draft])
-    events.on(t, settings.reset.click, lambda: settings.fill(), None, [*outputs, form.draft])
+    form.draft.on_load(t, blocks, settings.arrive, [settings.preset, settings.extra, *form.outputs])
+    written = [*outputs, form.draft.box]
+    form.draft.replace_after(events.on(t, settings.fill_in.click, settings.fill, settings.preset, written))
+    form.draft.replace_after(events.on(t, settings.reset.click, lambda: settings.fill(), None, written))
     events.on(t, settings.start.click, settings.begin, settings.inputs, [*outputs, screen], show_progress="minimal")
     events.on(t, settings.yaml_show.click, settings.show_yaml, settings.inputs, [*outputs, settings.yaml])
