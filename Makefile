@@ -16,7 +16,8 @@ check: ## exactly what .ci/run does
 	.ci/run
 
 bench: ## measure; see tests/bench
-	$(PYTHON) -m pytest tests/bench -m bench -s
+	$(PYTHON) -m tests.bench.training
+	$(PYTHON) -m tests.bench.submit
 
 golden: ## make the golden files that the tests compare with
 	$(PYTHON) tests/golden/make.py

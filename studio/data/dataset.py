@@ -57,8 +57,8 @@ def load(
     taken = {name: taker.take(source) for name, source in sources.items()}
     train, held_back = _parts(job, {name: rows for name, (rows, _) in taken.items()})
     if _packs(job):
-        train = _packed(train, job, chosen)
-        held_back = {name: _packed(rows, job, chosen) for name, rows in held_back.items()}
+        train = PackedRows(train, job.cutoff_len)
+        held_back = {name: PackedRows(rows, job.cutoff_len) for name, rows in held_back.items()}
     found = report.gather(train, held_back.values(), {name: facts for name, (_, facts) in taken.items()})
     found = report.complete(found, _notices(job, chosen, sources), _digests(sources))
     if kept:
@@ -127,11 +127,6 @@ def _joined(parts: list[EncodedRows]) -> EncodedRows:
 def _packs(job: TrainJob) -> bool:
     """Plain text is packed unless the job says otherwise, as in LLaMA-Factory."""
     return job.stage == "pt" and getattr(job, "packing", None) is not False
-
-
-def _packed(rows: EncodedRows, job: TrainJob, chosen: ChatTemplate | None) -> PackedRows:
-    first_id = chosen.tokens.id_of(chosen.tokens.special.get("bos_token")) if chosen and chosen.pretrain_bos else None
-    return PackedRows(rows, job.cutoff_len, first_id)
 
 
 def _notices(job: TrainJob, chosen: ChatTemplate | None, sources: dict[str, Source]) -> list[Notice]:

@@ -73,7 +73,7 @@ class Encoder:
         self.mask_history = mask_history and not self.learn_all
         self.eos_token = (template.eos_token if template else tokens.special.get("eos_token")) or ""
         self.eos_id = tokens.id_of(self.eos_token)
-        self.bos_token = tokens.special.get("bos_token", "") if template and template.pretrain_bos else ""
+        self.bos_token = tokens.begins_with or ""
         self.adds_eos = bool(template and template.efficient_eos and stage != "pt" and self.eos_id is not None)
 
     def encode(self, rows: Sequence[Row]) -> list[Encoded | Problem]:
@@ -104,7 +104,7 @@ class Encoder:
             return problem
 
     def _whole(self, text: str, cuts: tuple[int, ...] = ()) -> Rendered:
-        """A text for pre-training: all of it is learned, and its end."""
+        """A text for pre-training: all of it is learned, and its end. It begins as the tokenizer begins texts."""
         eos = self.template.pretrain_eos if self.template and self.template.pretrain_eos else self.eos_token
         ended = eos and text.rstrip().endswith(eos)
         begun = text.startswith(self.bos_token)

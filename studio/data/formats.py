@@ -173,7 +173,7 @@ def _content(turn: dict, tags: Tags, number: int) -> str:
             raise Problem("media", {"column": tags.content_tag})
         content = "".join(str(part.get("text", "")) for part in content)
     if not isinstance(content, str):
-        raise Problem("turn_not_text", {"turn": number, "key": tags.content_tag})
+        raise Problem("turn_not_text", {"turn": number, "tag": tags.content_tag})
     return content
 
 

@@ -65,14 +65,12 @@ def split(num_rows: int, val_size: float, seed: int) -> tuple[np.ndarray, np.nda
 class PackedRows(Sequence):
     """The tokens of rows, one after another, cut into blocks of `block_len`; all of them are learned.
 
-    The last block may be shorter: LLaMA-Factory drops it, and a small set with it. With `first_id` every block begins
-    with that token in the place of its own first one, as LLaMA-Factory does it for Gemma.
+    The last block may be shorter: LLaMA-Factory drops it, and a small set with it.
     """
 
     end_id = None  # every label is its own token
 
-    def __init__(self, rows: EncodedRows, block_len: int, first_id: int | None = None) -> None:
-        self.first_id = first_id
+    def __init__(self, rows: EncodedRows, block_len: int) -> None:
         places = map(rows.locate, range(len(rows)))
         parts = [store.ids[store.starts[row] : store.starts[row + 1]] for store, row in places]
         self.ids = np.concatenate(parts) if parts else np.zeros(0, np.int32)  # (tokens,)
@@ -88,8 +86,6 @@ class PackedRows(Sequence):
             raise IndexError(index)
         begin = index % len(self) * self.block_len
         ids = self.ids[begin : begin + self.block_len].astype(np.int64)
-        if self.first_id is not None:
-            ids[0] = self.first_id
         return {"input_ids": ids, "labels": ids.copy(), "length": len(ids)}
 
     @property

@@ -34,9 +34,9 @@ def read_rows(source: Source) -> Iterator[tuple[int, object]]:
 def files_of(source: Source) -> list[Path]:
     """The files of the set, sorted. Raises StudioError if they are not here, or not of one readable kind."""
     if source.path is None:
-        key = next((key for key, _ in source.hub if key in HUB_KEYS[3:]), None)
-        if key:
-            raise StudioError("data_place_unavailable", name=source.name, key=key, where=dict(source.hub)[key])
+        place = next((key for key, _ in source.hub if key in HUB_KEYS[3:]), None)
+        if place:
+            raise StudioError("data_place_unavailable", name=source.name, place=place, where=dict(source.hub)[place])
         raise StudioError("data_not_downloaded", name=source.name, where=source.hub[0][1])
     path = source.path
     if not path.exists():

@@ -93,7 +93,7 @@ def _source(name: str, entry: object, place: Path) -> Source:
         raise StudioError("data_entry_formatting", **where, formatting=formatting, known=", ".join(FORMATS))
     for key in ("columns", "tags"):
         if not isinstance(entry.get(key, {}), dict):
-            raise StudioError("data_entry_part", **where, key=key)
+            raise StudioError("data_entry_part", **where, part=key)
     num_samples = entry.get("num_samples")
     if num_samples is not None and (not isinstance(num_samples, int) or num_samples < 1):
         raise StudioError("data_entry_samples", **where, num_samples=num_samples)

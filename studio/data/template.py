@@ -2,7 +2,7 @@
 
 Three sources: the tokenizer's own template (no name given), a file of ours in `templates/` by LLaMA-Factory's name, a
 user's own `.jinja`. In a file of ours the first comment holds its facts as YAML (`stop_words`, `replace_eos`,
-`efficient_eos`: answers have no end token in the text, `pretrain_eos`, `pretrain_bos`), `{% generation %}` encloses
+`efficient_eos`: answers have no end token in the text, `pretrain_eos`), `{% generation %}` encloses
 what is learned, and `{{ cut }}`, which is nothing anywhere else, stands where LLaMA-Factory's tokens never join.
 """
 
@@ -59,7 +59,6 @@ class ChatTemplate:
     replace_eos: bool = False
     efficient_eos: bool = False
     pretrain_eos: str | None = None
-    pretrain_bos: bool = False
     tools: bool = True
     ours: bool = False
     notices: tuple[tuple[str, dict], ...] = field(default=(), compare=False)
@@ -108,7 +107,7 @@ class ChatTemplate:
     def key(self) -> list:
         """All that a rendered text depends on, for a digest."""
         return [self.jinja_source, self._variables, self.default_system, self.efficient_eos, self.tools,
-                self.pretrain_eos, self.pretrain_bos, self.tokens.split_special]
+                self.pretrain_eos, self.tokens.split_special]
 
     @cached_property
     def _compiled(self) -> jinja.Template:

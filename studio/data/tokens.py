@@ -68,6 +68,12 @@ class ModelTokens:
         return found or None
 
     @cached_property
+    def begins_with(self) -> str | None:
+        """The token that the tokenizer itself puts before every text, if it is the one that begins texts."""
+        token = self.special.get("bos_token")
+        return token if token and self.tokenizer.encode("").ids[:1] == [self.id_of(token)] else None
+
+    @cached_property
     def special_words(self) -> re.Pattern | None:
         """Matches every special token of the vocabulary."""
         words = {token.content for token in self.tokenizer.get_added_tokens_decoder().values() if token.special}

@@ -11,10 +11,10 @@ Light: neither the schema nor a model library is imported until a job is read.
 
 from studio.runs import folder, metrics
 from studio.runs.control import delete, hold, move, release, rename, stop
-from studio.runs.listing import Run, Summary, find, listing
 from studio.runs.metrics import Progress
 from studio.runs.queue import advance
-from studio.runs.start import resume, start, submit
+from studio.runs.records import Run, Summary, find, listing
+from studio.runs.starting import resume, start, submit
 from studio.runs.states import ALIVE, ENDED, LIVE, WAITING, Status
 
 __all__ = [

@@ -20,7 +20,7 @@ from typing import Any
 
 from studio import paths
 from studio.errors import StudioError
-from studio.runs import checkpoints, ids, jobfile, listing, states
+from studio.runs import checkpoints, ids, jobfile, records, states
 from studio.runs import folder as files
 
 PREVIOUS = "previous-*"
@@ -49,7 +49,7 @@ def output_folder(job: Any, name: str | None = None) -> Path:
     run_id = ids.checked(ids.id_of(folder))
     if not ids.is_elsewhere(run_id):
         around = [parent for parent in folder.parents if parent.is_relative_to(paths.saves()) and files.is_run(parent)]
-        if around or (not files.is_run(folder) and next(listing.runs_below(folder), None)):
+        if around or (not files.is_run(folder) and next(records.runs_below(folder), None)):
             raise StudioError("output_dir_refused", path=folder)
     return folder
 

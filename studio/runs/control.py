@@ -9,7 +9,7 @@ from studio import paths
 from studio.errors import StudioError
 from studio.runs import claim, ids, jobfile, queue, states
 from studio.runs import folder as files
-from studio.runs.listing import Run
+from studio.runs.records import Run
 
 
 def stop(run: Run, now: bool = False) -> None:

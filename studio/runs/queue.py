@@ -18,7 +18,7 @@ from pathlib import Path
 from studio import paths
 from studio.errors import StudioError
 from studio.runs import folder as files
-from studio.runs import ids, launch, listing, locks, reasons, revival, states
+from studio.runs import ids, launch, locks, reasons, records, revival, states
 
 log = logging.getLogger("studio.runs")
 typed_secrets: dict[str, dict[str, str]] = {}  # id → variables typed for it: they live as long as this process
@@ -53,7 +53,7 @@ def order() -> list[str]:
     found = files.read_json(paths.cache() / "queue.json")
     if found is not None:
         return list(found.get("order", []))
-    live = [(status.created, ids.id_of(folder)) for folder in listing.folders()
+    live = [(status.created, ids.id_of(folder)) for folder in records.folders()
             if (status := states.read(folder)) and status.state in states.LIVE]  # fmt: skip
     return [run_id for _, run_id in sorted(live)]
 

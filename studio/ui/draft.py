@@ -1,9 +1,8 @@
 """What was typed, kept in the browser under the same name in every language; the server is not asked.
 
 draft = Draft("train")
-draft.keep("name", box)                         # whatever is typed into box
+draft.keep("name", box)                         # what box holds, unless it is its default
 draft.on_load(t, blocks, restore, outputs)      # restore(kept: dict) at each visit
-draft.replace_after(event, box)                 # when an event has given the draft (draft.box is among its outputs)
 """
 
 import json
@@ -20,17 +19,16 @@ QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 class Draft:
-    """One store of the browser: a mapping of keys to what their controls hold. `box` carries it to and from the server."""
+    """One store of the browser: a mapping of keys to what their controls hold."""
 
     def __init__(self, store: str) -> None:
         self.store = json.dumps(store)
-        self.box = gr.JSON(visible=False)
+        self.box = gr.JSON(visible=False)  # carries it to the server
 
     def keep(self, key: str, control: Component) -> None:
-        """Keep what is typed into `control`."""
-        control.input(
-            None, control, None, js=f"(value) => studio.keep({self.store}, {json.dumps(key)}, value)", **QUIET
-        )
+        """Keep what `control` holds, however it came there: typed, pasted, chosen or filled in."""
+        known = f"{self.store}, {json.dumps(key)}, value, {json.dumps(control.value, ensure_ascii=False)}"
+        control.change(None, control, None, js=f"(value) => studio.keep({known})", **QUIET)
 
     def on_load(self, t: Catalogue, blocks: gr.Blocks, restore: Callable[[dict], Any], outputs: Any) -> None:
         """Call `restore` with the kept mapping when the page is opened."""
@@ -38,8 +36,5 @@ class Draft:
         def restored(kept: dict | None) -> Any:
             return restore(kept or {})
 
-        events.on(t, blocks.load, restored, self.box, outputs, js=f"() => [studio.read({self.store})]")
-
-    def replace_after(self, event: gr.events.Dependency) -> None:
-        """Keep the mapping that an event gave to `box`."""
-        event.success(None, self.box, None, js=f"(draft) => studio.write({self.store}, draft)", **QUIET)
+        loaded = events.on(t, blocks.load, restored, self.box, outputs, js=f"() => [studio.read({self.store})]")
+        loaded.then(None, None, None, js=f"() => studio.begin({self.store})", **QUIET)

@@ -119,12 +119,6 @@ class Form:
             for key, control in self.controls.items()
         }
 
-    def kept(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
-        """A job as the draft holds it: what the controls show."""
-        return {
-            key: widgets.to_control(self.knobs[key], value) for key, value in mapping.items() if key in self.controls
-        }
-
     def restore(self, draft: Mapping[str, Any] | None) -> dict[Component, Any]:
         """Updates that show a draft: only what it holds, the rest as it stands."""
         return {

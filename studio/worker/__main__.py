@@ -7,6 +7,7 @@ Only the module of the job's kind is imported, so a download never waits for tor
 import errno
 import importlib
 import sys
+import warnings
 from pathlib import Path
 
 from studio.config import read_run
@@ -22,6 +23,8 @@ def main(argv: list[str]) -> int:
     """Run the worker on `argv[0]`; returns the exit code."""
     folder = Path(argv[0]).resolve()
     watchdog.start(folder)
+    # Notes of the libraries to each other; nothing that a user could act on.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers|peft|accelerate")
     try:
         job = read_run(folder)
         return importlib.import_module(f"studio.worker.{job.kind}.recipe").run(folder, job)

@@ -23,7 +23,6 @@ class Progress:
         if phase == self.phase and done < total and now_s - self.written_s < 0.1:
             return
         if phase != self.phase:
-            print(f"[{phase}]", flush=True)
             self.started_s = now_s
         self.phase, self.written_s = phase, now_s
         elapsed_s = now_s - self.started_s

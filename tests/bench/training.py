@@ -41,40 +41,10 @@ def main() -> None:
 
 def make_inputs(folder: Path, num_rows: int) -> int:
     """A 6.8 M-parameter Llama, its tokenizer and mixed-length chat rows; returns the rows' tokens (no padding)."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
-
     generator = random.Random(0)
     vocabulary = [f"{a}{b}" for a in WORDS for b in ("", *WORDS)]
     rows = [_row(generator, vocabulary) for _ in range(num_rows)]
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    trainer = trainers.BpeTrainer(
-        vocab_size=8192,
-        special_tokens=special,
-        show_progress=False,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-    )
-    core.train_from_iterator((row["instruction"] + row["output"] for row in rows), trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token=special[0], eos_token=special[2])
-    tokenizer.save_pretrained(folder / "model")
-    set_seed(0)
-    LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=8192,
-            hidden_size=256,
-            intermediate_size=688,
-            num_hidden_layers=6,
-            num_attention_heads=8,
-            num_key_value_heads=8,
-            max_position_embeddings=1024,
-            eos_token_id=tokenizer.eos_token_id,
-            bos_token_id=None,
-            tie_word_embeddings=True,
-        )
-    ).save_pretrained(folder / "model")
+    tokenizer = _make_model(folder / "model", [row["instruction"] + row["output"] for row in rows])
     data = folder / "data"
     data.mkdir()
     (data / "rows.json").write_text(json.dumps(rows), "utf-8")
@@ -85,6 +55,27 @@ def make_inputs(folder: Path, num_rows: int) -> int:
         for r in rows
     ]
     return sum(min(1024, len(tokenizer(text, add_special_tokens=False)["input_ids"])) for text in rendered)
+
+
+def _make_model(folder: Path, texts: list[str]):
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
+
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    options = {"vocab_size": 8192, "special_tokens": special, "initial_alphabet": alphabet, "show_progress": False}
+    core.train_from_iterator(texts, trainers.BpeTrainer(**options))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token=special[0], eos_token=special[2])
+    tokenizer.save_pretrained(folder)
+    sizes = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 6, "num_attention_heads": 8}
+    config = LlamaConfig(vocab_size=8192, max_position_embeddings=1024, tie_word_embeddings=True, **sizes)
+    config.eos_token_id, config.bos_token_id = tokenizer.eos_token_id, None
+    set_seed(0)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return tokenizer
 
 
 def _row(generator: random.Random, vocabulary: list[str]) -> dict:

@@ -8,7 +8,9 @@ import pytest
 from studio.data import template
 from studio.data.encode import IGNORE, Encoder
 from studio.data.formats import Row
+from studio.data.mixing import PackedRows
 from studio.data.problem import Problem
+from studio.data.rows import EncodedRows, write
 from studio.data.tokens import ModelTokens
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -30,11 +32,12 @@ def encoder(tokenizer: str, case: dict, stage: str = "sft") -> Encoder:
 
 
 def expected_labels(case: dict) -> list[int]:
+    """Its labels; but under `mask_history` it still has earlier answers' end tokens learned, and we have not."""
     labels = [IGNORE] * len(case["ids"])
     for begin, end in case["learned"]:
         labels[begin:end] = case["ids"][begin:end]
     for at, label in case.get("other", ()):
-        labels[at] = label
+        labels[at] = IGNORE if case["settings"].get("mask_history") else label
     return labels
 
 
@@ -56,3 +59,17 @@ def test_chat_rows(tokenizer):
         if not same:
             wrong.append(name_of(case))
     assert not wrong
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_text_rows(tokenizer, tmp_path):
+    for case in FILES[tokenizer]["texts"]:
+        encode = encoder(tokenizer, case, "pt")
+        encoded = encode.encode([Row(text=text) for text in FILES["texts"]])
+        rows = [row.input_ids for row in encoded]
+        if case["settings"]["packing"]:
+            store = write(tmp_path / case["template"], enumerate(encoded), None, {})
+            packed = PackedRows(EncodedRows([store]), len(case["rows"][0]))
+            rows = [row["input_ids"].tolist() for row in packed][: len(case["rows"])]  # it drops a last, short one
+            assert packed.num_tokens == sum(len(row.input_ids) for row in encoded)
+        assert rows == case["rows"], name_of(case)

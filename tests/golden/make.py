@@ -147,6 +147,8 @@ def text_case(folder: Path, template: str, settings: dict) -> dict:
 
 def cases(folder: Path) -> dict:
     files = sorted(file.stem for file in OURS.glob("*.jinja"))
+    if folder.name == "pieces":
+        files.remove("chatglm3")  # it names tokens by id, which this tokenizer lacks: None among the ids
     chats = [chat_case(folder, name, chat, {}) for name in (*files, *LIKE) for chat in ("system", "turns")]
     chats += [chat_case(folder, name, "short", {}) for name in VARIED]
     chats += [chat_case(folder, name, "thoughts", {}) for name in ("chatml", "qwen3", "deepseekr1")]

@@ -8,7 +8,7 @@ import sys
 import threading
 
 import pytest
-from conftest import ended, wait_until
+from acting import ended, wait_until
 
 from studio import paths, runs
 from studio.config import BuildJob
@@ -18,18 +18,6 @@ from studio.runs import ids, launch, locks, queue, states
 from studio.text import catalogue
 
 T = catalogue("en")
-
-
-@pytest.fixture
-def busy():
-    """The CPU taken, as by a run."""
-    fd = locks.acquire(queue.device_lock("cpu:0"))
-    yield lambda: os.close(fd)
-    if not locks.is_free(queue.device_lock("cpu:0")):
-        try:
-            os.close(fd)
-        except OSError:
-            return  # the test has closed it
 
 
 def test_one_run_at_a_time_in_the_order_asked(behave, job):

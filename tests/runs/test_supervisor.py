@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from conftest import ended, is_there, wait_until
+from acting import at_work, ended, is_there, wait_until
 
 from studio import runs
 from studio.runs import folder as files
@@ -15,12 +15,6 @@ from studio.runs import locks, queue, states
 from studio.text import catalogue
 
 T = catalogue("en")
-
-
-def at_work(run):
-    """The run, once its worker has logged a step."""
-    wait_until(lambda: run.status.worker_pid and run.progress().step)
-    return run
 
 
 def test_a_run_finishes(behave, job):

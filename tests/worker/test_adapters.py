@@ -1,3 +1,5 @@
+"""What is trained of a model: adapters new, continued and merged; frozen layers; PiSSA made plain again."""
+
 import json
 
 import pytest

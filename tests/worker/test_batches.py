@@ -1,3 +1,5 @@
+"""Padding, and the order of rows."""
+
 from studio.worker.train.batches import Collator, LengthGrouped
 
 

@@ -9,6 +9,13 @@
 
   const place = (store) => `studio-draft-${store}`;
   const read = (store) => JSON.parse(localStorage.getItem(place(store)) ?? "{}");
-  const write = (store, draft) => localStorage.setItem(place(store), JSON.stringify(draft ?? {}));
-  window.studio = { read, write, keep: (store, key, value) => write(store, { ...read(store), [key]: value }) };
+  const begun = new Set();  // until a store is restored, its controls hold their usual values: nobody has chosen those
+  const keep = (store, key, value, usual) => {
+    const { [key]: _, ...rest } = read(store);
+    const plain = JSON.stringify(value) === JSON.stringify(usual);
+    if (plain && !begun.has(store)) return;
+    const draft = plain ? rest : { ...rest, [key]: value };
+    localStorage.setItem(place(store), JSON.stringify(draft));
+  };
+  window.studio = { read, keep, begin: (store) => { begun.add(store); } };
 })();

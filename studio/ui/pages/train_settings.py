@@ -115,11 +115,9 @@ class Settings:
         """Show a preset, or the defaults."""
         mapping = dict(load_preset(name).mapping) if name else {}
         extra = {key: value for key, value in mapping.items() if key not in self.form.knobs}
-        words = files.dump(extra) if extra else ""
         return {
             **self.form.write(mapping),
-            self.form.draft.box: self.form.kept(mapping) | {EXTRA: words},
-            self.extra: words,
+            self.extra: files.dump(extra) if extra else "",
             self.problems: gr.update(visible=False),
         }
 
@@ -147,8 +145,7 @@ def build(t: Catalogue, blocks: gr.Blocks, screen: gr.HTML) -> None:
     settings = Settings(t, screen)
     form, outputs = settings.form, settings.outputs
     form.draft.on_load(t, blocks, settings.arrive, [settings.preset, settings.extra, *form.outputs])
-    written = [*outputs, form.draft.box]
-    form.draft.replace_after(events.on(t, settings.fill_in.click, settings.fill, settings.preset, written))
-    form.draft.replace_after(events.on(t, settings.reset.click, lambda: settings.fill(), None, written))
+    events.on(t, settings.fill_in.click, settings.fill, settings.preset, outputs)
+    events.on(t, settings.reset.click, lambda: settings.fill(), None, outputs)
     events.on(t, settings.start.click, settings.begin, settings.inputs, [*outputs, screen], show_progress="minimal")
     events.on(t, settings.yaml_show.click, settings.show_yaml, settings.inputs, [*outputs, settings.yaml])

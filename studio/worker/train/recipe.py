@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from transformers import EarlyStoppingCallback, set_seed
+from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
 from studio import data
 from studio.config import TrainJob
@@ -96,6 +96,7 @@ def _trainer(folder, job, model, tokenizer, dataset, args) -> CausalTrainer:
         callbacks=[log, StopWish(folder)],
     )
     log.trainer = trainer
+    trainer.remove_callback(PrinterCallback)  # its lines are those of `trainer_log.jsonl`
     if job.early_stopping_steps:
         trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=job.early_stopping_steps))
     return trainer

@@ -12,7 +12,7 @@ from studio import paths
 from studio.errors import StudioError
 from studio.runs import checkpoints, claim, ids, jobfile, launch, locks, queue, states
 from studio.runs import folder as files
-from studio.runs.listing import Run
+from studio.runs.records import Run
 
 LEAVING_S = 3.0  # how long the worker of a killed supervisor may still hold its device (watchdog.py)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import stand_in
-from conftest import ended, wait_until
+from acting import ended, key_of, wait_until
 
 from studio import paths, runs
 from studio.config import starter
@@ -19,22 +19,6 @@ from studio.runs import folder as files
 from studio.text import catalogue
 
 T = catalogue("en")
-
-
-def key_of(call, *args, **more) -> str:
-    """The key of the StudioError that a call raises."""
-    with pytest.raises(StudioError) as found:
-        call(*args, **more)
-    assert found.value.text(T) and "{" not in found.value.text(T) and found.value.text(catalogue("zh"))
-    return found.value.key
-
-
-@pytest.fixture
-def busy():
-    """The CPU is taken: what is started waits."""
-    fd = locks.acquire(queue.device_lock("cpu:0"))
-    yield
-    os.close(fd)
 
 
 def test_where_a_run_goes(busy, behave, job, home, tmp_path, monkeypatch):

@@ -1,0 +1,38 @@
+"""The format of a bare file is read off its first row."""
+
+import pytest
+
+from studio.data import detect
+from studio.errors import StudioError
+
+
+def test_conversations_with_their_own_role_names(put):
+    rows = [{"conversations": [{"from": "user", "value": "a"}, {"from": "assistant", "value": "b"}], "system": "s"}]
+    source = detect.source_of(put("a.json", rows))
+    assert (source.formatting, source.columns.messages) == ("sharegpt", "conversations")
+    assert source.columns.system == "system"
+    assert (source.tags.role_tag, source.tags.user_tag, source.tags.assistant_tag) == ("from", "user", "assistant")
+
+
+def test_question_and_answer_by_their_usual_names(put):
+    source = detect.source_of(put("a.csv", "question,answer\nq,a\n"))
+    assert (source.columns.prompt, source.columns.response, source.columns.query) == ("question", "answer", None)
+    source = detect.source_of(put("a.json", [{"instruction": "i", "input": "n", "output": "o"}]))
+    assert (source.columns.prompt, source.columns.query, source.columns.response) == ("instruction", "input", "output")
+    assert not source.is_text
+
+
+def test_text_alone_is_for_pretraining(put):
+    assert detect.source_of(put("a.txt", "one\n")).is_text
+    assert detect.source_of(put("a.jsonl", [{"text": "x", "url": "y"}])).is_text
+
+
+def test_folder_of_files(put, tmp_path):
+    put("many/1.jsonl", [{"text": "x"}])
+    put("many/2.jsonl", [{"text": "y"}])
+    assert detect.source_of(tmp_path / "many").columns.prompt == "text"
+
+
+def test_unknown_columns_are_named(put):
+    with pytest.raises(StudioError, match="left, right"):
+        detect.source_of(put("a.json", [{"left": "x", "right": "y"}]))
