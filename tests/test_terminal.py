@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from acting import STAND_IN, at_work, the_run, wait_until
+from acting import STAND_IN, the_run, wait_until
 
 from studio import cli, paths, runs, terminal
 from studio.config import BuildJob

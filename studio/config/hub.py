@@ -29,6 +29,10 @@ class HubSection(Section):
     cache_dir: str | None = None
     """Folder for downloaded models. Empty takes the hub's usual cache, which other programs share."""
 
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model. Only for models whose publisher you trust: the code can do anything
+    you can do on this machine."""
+
     hf_hub_token: SecretStr | None = None
     """Hugging Face token, for gated or private models. Used for this start only and never written to a file; the
     environment variable HF_TOKEN does the same."""

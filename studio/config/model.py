@@ -15,10 +15,6 @@ class ModelSection(Section):
     """Adapters to start from, in this order: all but the last are merged into the model, and the last is trained on
     (unless a new adapter is asked for). Runs, folders or hub ids."""
 
-    trust_remote_code: bool = False
-    """Run Python code that comes with the model. Only for models whose publisher you trust: the code can do anything
-    you can do on this machine."""
-
     flash_attn: Literal["auto", "disabled", "sdpa", "fa2", "fa3"] = "auto"
     """How attention is computed. `auto` takes the fastest the device has; `fa2` and `fa3` need the flash-attn package;
     `disabled` is the slow plain way, for comparing."""

@@ -34,7 +34,8 @@ def mix(sizes: Sequence[int], strategy: str, probabilities: Sequence[float] | No
     bounds = np.cumsum([0, *sizes])
     order, used, finished = [], [0] * len(sizes), [size == 0 for size in sizes]
     for chosen in _turns(len(sizes), probabilities, seed):
-        if all(finished) or (strategy == "interleave_under" and any(finished)):
+        whole = probabilities is not None or chosen == 0  # taking turns ends with a whole round
+        if all(finished) or (strategy == "interleave_under" and any(finished) and whole):
             break
         if finished[chosen] and (strategy == "interleave_once" or not sizes[chosen]):
             continue

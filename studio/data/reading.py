@@ -58,7 +58,7 @@ def _is_data(file: Path) -> bool:
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines that are not blank. Raises StudioError at the first one that is not UTF-8."""
+    """Numbered lines that are not blank, with their ends. Raises StudioError at the first one that is not UTF-8."""
     with file.open("rb") as stream:
         for number, line in enumerate(stream, 1):
             try:
@@ -66,7 +66,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
             except UnicodeDecodeError as error:
                 raise StudioError("data_not_utf8", file=file, line=number, why=error.reason) from None
             if text.strip():
-                yield number, text.rstrip("\r\n")
+                yield number, text
 
 
 def _jsonl(file: Path) -> Iterator[object]:
@@ -75,7 +75,7 @@ def _jsonl(file: Path) -> Iterator[object]:
             yield json.loads(text)
         except json.JSONDecodeError as error:
             where = {"file": file, "line": number, "column": error.colno, "why": error.msg}
-            raise StudioError("data_json_cut" if error.pos >= len(text) else "data_json_broken", **where) from None
+            raise StudioError("data_json_broken" if text.endswith("\n") else "data_json_cut", **where) from None
 
 
 def _json(file: Path) -> Iterator[object]:
@@ -109,7 +109,7 @@ def _table(file: Path) -> Iterator[dict]:
 def _text(file: Path) -> Iterator[dict]:
     """One row a line, as LLaMA-Factory reads a .txt, but without the blank ones."""
     for _, text in _lines(file):
-        yield {"text": text}
+        yield {"text": text.rstrip("\r\n")}
 
 
 def _parquet(file: Path) -> Iterator[dict]:

@@ -23,10 +23,11 @@ class Progress:
         if phase == self.phase and done < total and now_s - self.written_s < 0.1:
             return
         if phase != self.phase:
-            self.started_s = now_s
+            self.started_s, self.started_done = now_s, done
         self.phase, self.written_s = phase, now_s
         elapsed_s = now_s - self.started_s
-        remaining_s = elapsed_s / done * (total - done) if done and total else None
+        advanced = done - self.started_done  # a download that goes on had some of it before
+        remaining_s = elapsed_s / advanced * (total - done) if advanced and total else None
         state = {"phase": phase, "done": done, "total": total, "unit": unit, "remaining_s": remaining_s}
         run_folder.write_json_atomic(self.folder / run_folder.PROGRESS, state)
         if run_folder.stop_requested(self.folder):

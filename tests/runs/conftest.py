@@ -1,5 +1,9 @@
 """What the tests of runs share."""
 
-from acting import behave, busy, job
+import pytest
+
+pytest.register_assert_rewrite("acting")
+
+from acting import behave, busy, job  # noqa: E402
 
 __all__ = ["behave", "busy", "job"]

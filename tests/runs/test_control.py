@@ -1,14 +1,12 @@
 """Stop, rename and delete."""
 
-import os
 
 import pytest
 from acting import ended, key_of, wait_until
 
 from studio import runs
-from studio.errors import StudioError
 from studio.runs import folder as files
-from studio.runs import locks, queue
+from studio.runs import queue
 
 
 def test_a_waiting_run_leaves_the_queue(busy, behave, job):

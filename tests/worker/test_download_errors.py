@@ -30,7 +30,7 @@ def test_a_gated_model_says_where_its_licence_is_accepted(hub, where, token):
     assert error.key == "download_gated"
     page = f"{hub.url}/{TOY}" if where == "huggingface" else f"{hub.url}/models/{TOY}"
     assert page in str(error) and ("HF_TOKEN" if where == "huggingface" else "MODELSCOPE_API_TOKEN") in str(error)
-    assert not hub.asked("storage") and not hub.asked("FilePath")
+    assert not hub.asked("resolve") and not hub.asked("FilePath")
 
 
 @HUBS

@@ -61,10 +61,15 @@ def lines(folder, name=files.METRICS):
     return [json.loads(line) for line in (folder / name).read_text("utf-8").splitlines()]
 
 
-LEFT = """adapter_config.json adapter_model.safetensors tokenizer.json chat_template.jinja checkpoint-3 checkpoint-6
-    trainer_state.json train_results.json eval_results.json all_results.json training_loss.png""".split()
-COLUMNS = """loss lr epoch percentage elapsed_time remaining_time throughput total_tokens grad_norm tokens_per_second
-    memory_gib""".split()
+LEFT = (
+    "adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "chat_template.jinja", "checkpoint-3",
+    "checkpoint-6", "trainer_state.json", "train_results.json", "eval_results.json", "all_results.json",
+    "training_loss.png",
+)  # fmt: skip
+COLUMNS = (
+    "loss", "lr", "epoch", "percentage", "elapsed_time", "remaining_time", "throughput", "total_tokens", "grad_norm",
+    "tokens_per_second", "memory_gib",
+)  # fmt: skip
 
 
 def test_a_run_leaves_what_it_promises(train):

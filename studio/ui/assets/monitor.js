@@ -14,6 +14,7 @@ let clockOff = 0;    // server's clock minus ours, seconds
 let timer = 0;
 let busy = false;
 let failures = 0;
+let strange = false; // the server answers, but not to us
 
 // ---- which run ------------------------------------------------------------------------------------------------------
 
@@ -24,7 +25,8 @@ function open(id) {
   for (const name of ["samples", "log"]) part(name).replaceChildren();
   plots.clear();
   const url = new URL(location.href);
-  run ? url.searchParams.set("run", run) : url.searchParams.delete("run");
+  url.searchParams.delete("run");
+  if (run) url.search += `${url.search ? "&" : "?"}run=${encodeURIComponent(run).replaceAll("%2F", "/")}`;
   history.replaceState(history.state, "", url);
   window.dispatchEvent(new CustomEvent("studio:shown", { detail: run }));
   root.hidden = true;
@@ -57,15 +59,17 @@ function later() {
 async function failed() {
   failures += 1;
   if (failures > 1) part("offline").hidden = root.hidden = false;
-  if (failures % 5) return;
-  // The server is there but does not know this page: another version, or the login is over. Load it anew.
-  const answer = await fetch(location.href, { cache: "no-store" }).catch(() => null);
-  if (answer?.ok) location.reload();
+  if (failures < 4) return;
+  // The server is there but does not know this page (another version, or the login is over): load it anew. It may have
+  // come up this very moment, so only if the next tick fails too.
+  if (strange) return location.reload();
+  strange = (await fetch(location.href, { cache: "no-store" }).catch(() => null))?.ok;
 }
 
 function recovered() {
   if (failures && !seen.token) root.hidden = true;
   failures = 0;
+  strange = false;
   part("offline").hidden = true;
 }
 

@@ -107,7 +107,7 @@ def _fetch(order: Order, file: HubFile, meter: Meter) -> None:
         lock = partial.with_suffix(".lock")
     for needed in (partial, target, lock):
         needed.parent.mkdir(parents=True, exist_ok=True)
-    if True:
+    with WeakFileLock(lock):
         if size_of(target) == file.size:
             return
         if size_of(partial) > file.size:

@@ -1,0 +1,137 @@
+"""Each format becomes the same canonical row; what cannot is a problem with its reason."""
+
+import json
+
+import pytest
+
+from studio.data import formats
+from studio.data.problem import Problem
+from studio.data.source import Columns, Source, Tags
+from studio.text import catalogue
+
+ALPACA = Source("a", columns=Columns(system="system", history="history"))
+CHAT = Source("c", formatting="sharegpt", columns=Columns(messages="conversations", tools="tools", system="system"))
+OPENAI = Source("o", formatting="openai", columns=Columns.of_openai(), tags=Tags.of_openai())
+
+
+def said(row):
+    return [(message["role"], message.get("content")) for message in row.messages]
+
+
+def talk(*turns):
+    return {"conversations": [{"from": role, "value": text} for role, text in turns]}
+
+
+def test_alpaca():
+    raw = {"instruction": "do", "input": "this", "output": "done", "system": "be", "history": [["a", "b"]]}
+    row = formats.to_row(ALPACA, raw)
+    assert said(row) == [
+        ("system", "be"), ("user", "a"), ("assistant", "b"), ("user", "do\nthis"), ("assistant", "done")
+    ]  # fmt: skip
+    bare = formats.to_row(ALPACA, {"instruction": "do", "output": "done", "system": None})
+    assert said(bare) == [("user", "do"), ("assistant", "done")]
+
+
+def test_sharegpt_with_tools():
+    tools = [{"name": "now", "description": "the time", "parameters": {}}]
+    turns = [
+        ("human", "time?"), ("function_call", '{"name": "now", "arguments": {"zone": "CET"}}'),
+        ("observation", "12:00"), ("gpt", "Noon."),
+    ]  # fmt: skip
+    row = formats.to_row(CHAT, {**talk(*turns), "tools": json.dumps(tools)})
+    assert [message["role"] for message in row.messages] == ["user", "assistant", "tool", "assistant"]
+    assert row.messages[1]["tool_calls"][0]["function"] == {"name": "now", "arguments": {"zone": "CET"}}
+    assert row.tools == ({"type": "function", "function": tools[0]},)
+
+
+def test_system_message_goes_before_the_column():
+    row = formats.to_row(CHAT, {**talk(("system", "first"), ("human", "a"), ("gpt", "b")), "system": "column"})
+    assert said(row)[0] == ("system", "first")
+    row = formats.to_row(CHAT, {**talk(("human", "a"), ("gpt", "b")), "system": "column"})
+    assert said(row)[0] == ("system", "column")
+
+
+def test_openai_parallel_calls_and_parts():
+    calls = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"x": 1}'}}] * 2
+    raw = {
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+            {"role": "assistant", "content": None, "tool_calls": calls},
+            {"role": "tool", "content": "1"},
+            {"role": "tool", "content": "2"},
+            {"role": "assistant", "content": "c"},
+        ]
+    }
+    row = formats.to_row(OPENAI, raw)
+    assert [message["role"] for message in row.messages] == ["user", "assistant", "tool", "tool", "assistant"]
+    assert row.messages[0]["content"] == "ab"
+    assert [call["function"]["arguments"] for call in row.messages[1]["tool_calls"]] == [{"x": 1}] * 2
+
+
+def test_text():
+    source = Source("t", columns=Columns.none(prompt="text"))
+    assert formats.to_row(source, {"text": "once"}).text == "once"
+    assert formats.to_row(source, {"text": " \n"}).code == "empty_text"
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        ("text", "not_object"),
+        ({"input": "x", "output": "y"}, "missing_column"),
+        ({"instruction": "x"}, "missing_column"),
+        ({"instruction": 3, "output": "y"}, "not_text"),
+        ({"instruction": "x", "output": ["y"]}, "not_text"),
+        ({"instruction": "x", "output": " \n"}, "empty_answer"),
+        ({"instruction": "x", "output": None}, "empty_answer"),
+        ({"instruction": "x", "output": "y", "history": [["a"]]}, "history"),
+    ],
+)
+def test_alpaca_problems(raw, code):
+    problem = formats.to_row(ALPACA, raw)
+    assert isinstance(problem, Problem) and problem.code == code
+    assert all("{" not in problem.text(catalogue(language)) for language in ("en", "zh"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        ({"messages": []}, "missing_column"),
+        ({"conversations": "hello"}, "not_messages"),
+        ({"conversations": []}, "no_answer"),
+        (talk(("human", "a"), ("human", "b"), ("gpt", "c")), "roles"),
+        (talk(("gpt", "a"), ("human", "b")), "roles"),
+        (talk(("human", "a"), ("gpt", "b"), ("human", "c")), "no_answer"),
+        (talk(("human", "a"), ("robot", "b")), "roles"),
+        (talk(("human", "a"), ("system", "b"), ("gpt", "c")), "roles"),
+        (talk(("human", "a"), ("function_call", "f"), ("observation", "1"), ("observation", "2")), "call_json"),
+        (talk(("human", "a"), ("gpt", " ")), "empty_turn"),
+        (talk(("human", None), ("gpt", "b")), "turn_not_text"),
+        ({**talk(("human", "a"), ("gpt", "b")), "tools": "[{"}, "tools_json"),
+    ],
+)
+def test_chat_problems(raw, code):
+    problem = formats.to_row(CHAT, raw)
+    assert isinstance(problem, Problem) and problem.code == code
+    assert all("{" not in problem.text(catalogue(language)) for language in ("en", "zh"))
+
+
+def test_a_system_message_without_its_tag_is_a_problem():
+    """LLaMA-Factory's trap: tags that name no system_tag have none."""
+    tags = Tags("from", "value", "human", "gpt", None, None, None)
+    source = Source("c", formatting="sharegpt", columns=Columns(messages="conversations"), tags=tags)
+    assert formats.to_row(source, talk(("system", "s"), ("human", "a"), ("gpt", "b"))).code == "roles"
+
+
+def test_images_are_not_dropped_in_silence():
+    source = Source("m", columns=Columns(images="images"))
+    raw = {"instruction": "<image>what?", "output": "a cat", "images": ["cat.png"]}
+    assert formats.to_row(source, raw).code == "media"
+    assert said(formats.to_row(source, {**raw, "images": []}))[1] == ("assistant", "a cat")
+
+
+def test_placeholders():
+    raw = {"instruction": "who is {{author}}?", "output": "I am {{ name }}, by {{author}}; {{ 1 + 1 }}"}
+    row = formats.to_row(ALPACA, raw, {"name": "Ada"})
+    assert said(row) == [("user", "who is {{author}}?"), ("assistant", "I am Ada, by {{author}}; {{ 1 + 1 }}")]
+    assert row.unfilled == ("author",)
