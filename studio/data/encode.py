@@ -122,10 +122,10 @@ class Encoder:
         ]
 
     def _label(self, tokens: Tokens, rendered: Rendered) -> Encoded | Problem:
-        kept = self._cut(_turns(tokens))
-        last = max((turn for turn, *_, end in kept if end), default=None)
+        turns = _turns(tokens)
+        last = max((turn for turn, (_, middle, end) in enumerate(turns) if end > middle), default=None)
         ids, labels = [], []
-        for turn, a, b, c, d in kept:
+        for turn, a, b, c, d in self._cut(turns):
             source, target = tokens.ids[a:b], tokens.ids[c:d]
             ids += source + target
             labels += source if self.learn_all else self._prompt_labels(turn, len(source))

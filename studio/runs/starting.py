@@ -108,7 +108,7 @@ def _refuse_live(run: Run) -> None:
 
 
 def _changed(job: Any, overrides: dict[str, object]) -> Any:
-    """The job with keys set anew and checked; tokens typed for it are kept."""
+    """The job with keys set anew and checked."""
     if not overrides:
         return job
     from studio import config  # here, so that commands which only look at runs do not load the schema
@@ -136,11 +136,9 @@ def _checkpoint(run: Run, before: Any, job: Any, overrides: dict[str, object]) -
 
 def _requirements(job: Any) -> tuple[str, ...]:
     """The ids of runs the job has to wait for: the build of the starter model, started here if there is none."""
-    if job.kind != "train" or job.model_name_or_path != "builtin/starter":
-        return ()
     from studio.config import STARTER, BuildJob, starter  # here: see `_changed`
 
-    if starter.location().exists():
+    if job.kind != "train" or job.model_name_or_path != STARTER or starter.location().exists():
         return ()
     for run_id in queue.order():
         folder = ids.folder_of(run_id)

@@ -72,7 +72,7 @@ class Guard:
 
     async def _refusal(self, request: Request) -> Response | None:
         """None for a request that may pass."""
-        path = request.url.path
+        path = path_of(request.scope)
         if request.method != "GET" and request.headers.get("sec-fetch-site") == "cross-site":
             return PlainTextResponse("cross-site request refused", 403)
         if self.password is None:
@@ -83,8 +83,8 @@ class Guard:
         if path in OPEN_PATHS or self.user(request):
             return None
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
-            page = request.url.path.lstrip("/") + (f"?{request.url.query}" if request.url.query else "")
-            up = "../" * request.url.path.count("/", 1)
+            page = path.lstrip("/") + (f"?{request.url.query}" if request.url.query else "")
+            up = "../" * path.count("/", 1)
             return RedirectResponse(f"{up or './'}login?next={quote(page)}", 303)
         return PlainTextResponse("login required", 401)
 
@@ -125,6 +125,11 @@ class Guard:
             secure=request.url.scheme == "https",
         )
         return answer
+
+
+def path_of(scope: Scope) -> str:
+    """The path of a request below the one that a proxy shows the page under."""
+    return scope["path"].removeprefix(scope.get("root_path", "")) or "/"
 
 
 def host_name(host: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import gradio as gr
 from fastapi import FastAPI, Request, Response
@@ -25,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from studio import runs
 from studio.text import catalogue, languages
 from studio.ui import pages, theme
-from studio.ui.guard import LANGUAGE_COOKIE, Guard, Password, wanted_words
+from studio.ui.guard import LANGUAGE_COOKIE, Guard, Password, path_of, wanted_words
 from studio.ui.parts import header
 
 log = logging.getLogger("studio.ui")
@@ -54,16 +55,15 @@ def build_page(language: str) -> gr.Blocks:
 class Pages:
     """ASGI middleware that answers below `/<language>/` and passes the rest on."""
 
-    def __init__(self, app: ASGIApp, stack: AsyncExitStack, root_path: str) -> None:
+    def __init__(self, app: ASGIApp, stack: AsyncExitStack) -> None:
         self.app = app
         self.stack = stack
-        self.root_path = root_path
         self.lock = asyncio.Lock()  # one for all languages
         self.mounted: dict[str, ASGIApp] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        top, slash, rest = scope.get("path", "/")[1:].partition("/")
-        if scope["type"] != "http" or top not in languages():
+        top, slash, rest = path_of(scope)[1:].partition("/") if scope["type"] == "http" else ("", "", "")
+        if top not in languages():
             await self.app(scope, receive, send)
         elif not slash:
             query = scope["query_string"].decode()
@@ -86,11 +86,25 @@ class Pages:
                     footer_links=[],
                     run_history=False,
                     max_file_size=UPLOAD_LIMIT,
-                    root_path=f"{self.root_path}/{language}" if self.root_path else None,
                 )
                 await self.stack.enter_async_context(host.router.lifespan_context(host))  # starts its queue
                 self.mounted[language] = host
             return self.mounted[language]
+
+
+class Prefixed:
+    """ASGI middleware for a page below a path of a reverse proxy, whether or not the proxy takes the path away."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self.app = app
+        self.root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self.root_path:
+            path = scope["path"]
+            inside = path == self.root_path or path.startswith(f"{self.root_path}/")
+            scope = scope | {"root_path": self.root_path, "path": path if inside else self.root_path + path}
+        await self.app(scope, receive, send)
 
 
 class Dressed:
@@ -111,9 +125,9 @@ class Dressed:
             nonlocal start
             if message["type"] == "http.response.start":
                 start = message
-                return
-            body.extend(message.get("body", b""))
-            if not message.get("more_body"):
+            elif message["type"] == "http.response.body":
+                body.extend(message.get("body", b""))
+            if message["type"] == "http.response.body" and not message.get("more_body"):
                 dressed = self._dress(bytes(body)) if start["status"] == 200 else bytes(body)
                 headers = MutableHeaders(raw=start["headers"])
                 headers["content-length"] = str(len(dressed))
@@ -132,7 +146,7 @@ class Dressed:
 
 
 def create_app(password: Password | None = None, root_path: str = "") -> FastAPI:
-    """The whole page. `root_path` is the path a reverse proxy takes away (`/studio`)."""
+    """The whole page. `root_path`: the path (or address) under which a reverse proxy shows it, as `/studio`."""
     stack = AsyncExitStack()
 
     @asynccontextmanager
@@ -143,9 +157,10 @@ def create_app(password: Password | None = None, root_path: str = "") -> FastAPI
             clock.cancel()
 
     app = FastAPI(docs_url=None, openapi_url=None, lifespan=lifespan)
-    app.add_middleware(Pages, stack=stack, root_path=root_path.rstrip("/"))
+    app.add_middleware(Pages, stack=stack)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(Guard, password=password)
+    app.add_middleware(Prefixed, root_path=urlsplit(root_path).path.rstrip("/"))
     app.get("/")(to_language)
     app.get("/plotly.js")(plotly_script)
     app.get("/favicon.ico")(favicon)

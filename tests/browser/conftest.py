@@ -1,4 +1,4 @@
-"""A real server process and a real headless Chromium. Without Chromium the tests skip, unless STUDIO_REQUIRE_BROWSER=1."""
+"""A real server process and a real Chromium. Without Chromium the tests skip, unless STUDIO_REQUIRE_BROWSER=1."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The quickstart as a visitor does it: used by the test that really trains, and by the script that makes screenshots."""
+"""The quickstart as a visitor does it: for the test that really trains, and for whoever makes screenshots."""
 
 import time
 

@@ -43,3 +43,15 @@ def test_a_port_in_use_is_said_and_the_next_one_taken(start_studio):
     second = start_studio(GRADIO_SERVER_PORT=str(first.port))
     assert second.port != first.port
     assert f"Port {first.port} is in use; taking {second.port} instead." in "".join(second.lines)
+
+
+def test_below_a_path_of_a_proxy_everything_works(start_studio, visit):
+    studio = start_studio(GRADIO_ROOT_PATH="/studio")
+    visitor = visit()
+    page = visitor.open(f"{studio.url}/studio/")
+    assert page.url == f"{studio.url}/studio/en/"
+    page.wait_for_selector("#header [data-part=devices]:not([hidden])")
+    page.fill("#quickstart-name input", "")
+    page.click("#quickstart")
+    page.wait_for_selector("#quickstart-name.problem")
+    assert visitor.errors == [] and all("/studio/" in url for url in visitor.requests if url.startswith("http"))

@@ -45,8 +45,3 @@ def put(tmp_path):
         return file
 
     return write
-
-
-def pairs(count, answer="answer {}"):
-    """Alpaca rows that differ."""
-    return [{"instruction": f"question {n}", "input": "", "output": answer.format(n)} for n in range(count)]

@@ -9,7 +9,11 @@ from studio import data, paths
 from studio.data import intake
 from studio.data.encode import IGNORE
 from studio.errors import StudioError
-from tests.data.conftest import pairs
+
+
+def pairs(count, answer="answer {}"):
+    """Alpaca rows that differ."""
+    return [{"instruction": f"question {n}", "input": "", "output": answer.format(n)} for n in range(count)]
 
 
 def contents(rows):

@@ -15,8 +15,8 @@ Messages = list[dict[str, str]]
 LANGUAGES = ("en", "zh")
 OR = " | "
 
-#: How often each wording of a hand-written dialogue, of a filled template, and each passage is read.
-DIALOGUE_COPIES, TEMPLATE_COPIES, PASSAGE_COPIES = 3, 1, 2
+#: How often each wording of a hand-written dialogue and each passage is read, and each row of a table in each form.
+DIALOGUE_COPIES, ROW_COPIES, PASSAGE_COPIES = 2, 2, 1
 #: Of all dialogues, the share that is joined to the one before, and the share that opens with a system message.
 JOINED, WITH_SYSTEM = 0.25, 0.1
 SYSTEM = {
@@ -27,7 +27,7 @@ TELL_ME = {
     "en": ("Tell me about {}.", "What do you know about {}?", "Please write a few sentences about {}."),
     "zh": ("给我讲讲{}。", "请写一段话，题目是{}。", "关于{}，你知道什么？"),
 }
-NUM_NAMES = 150
+NUM_NAMES = 60
 SYLLABLES = "a ka lo mi ra vo ne ti su za be do fy gi hu jo lu mo pa qui ro sha tu vi wy xe yo zen lin dor max bot"
 CHARACTERS = "小大阿天云星光明智慧海山林风雪花月龙虎心灵文思学博远达安宁乐欢春秋晨阳飞宇泽青白金玉宝贝豆果奇妙多米可爱灵通助手精点"
 
@@ -79,7 +79,9 @@ def _messages(turns: list[str], system: list[str]) -> Messages:
 def _written(language: str, chance: random.Random) -> Iterator[list[str]]:
     topics = _read(f"dialogues.{language}.yaml")
     for turns in (turns for topic in topics.values() for turns in topic):
-        yield from _wordings(turns, DIALOGUE_COPIES, chance)
+        options = [turn.split(OR) for turn in turns]
+        for opening in options[0] * DIALOGUE_COPIES:
+            yield [opening, *(chance.choice(words) for words in options[1:])]
 
 
 def _filled(language: str, chance: random.Random) -> Iterator[list[str]]:
@@ -88,8 +90,10 @@ def _filled(language: str, chance: random.Random) -> Iterator[list[str]]:
         rows = COMPUTED[rows](chance) if isinstance(rows, str) else (row.split(", ") for row in rows)
         for row, turns in product(rows, table[language]):
             values = dict(zip(table["columns"], map(str, row), strict=True))
-            filled = [OR.join(_fill(words, values) for words in turn.split(OR)) for turn in turns]
-            yield from _wordings(filled, TEMPLATE_COPIES, chance)
+            options = [turn.split(OR) for turn in turns]
+            for opening in chance.sample(options[0], min(ROW_COPIES, len(options[0]))):
+                words = [opening, *(chance.choice(answers) for answers in options[1:])]
+                yield [_fill(turn, values) for turn in words]
 
 
 def _about(language: str, chance: random.Random) -> Iterator[list[str]]:
@@ -101,14 +105,6 @@ def _fill(words: str, values: dict[str, str]) -> str:
     filled = words.format_map(values)
     begins_sentence = words[0] == "{" and words[-1] == "."
     return filled[0].upper() + filled[1:] if begins_sentence else filled
-
-
-def _wordings(turns: list[str], copies: int, chance: random.Random) -> Iterator[list[str]]:
-    """The dialogue with each wording of its first turn `copies` times, the other turns' wordings by chance."""
-    options = [turn.split(OR) for turn in turns]
-    for _ in range(copies):
-        for opening in options[0]:
-            yield [opening, *(chance.choice(words) for words in options[1:])]
 
 
 def _read(name: str) -> dict:
@@ -130,7 +126,7 @@ def _count(_: random.Random) -> list[tuple[int, int, str]]:
 
 
 def _compare(chance: random.Random) -> list[tuple[int, int, int]]:
-    pairs = [chance.sample(range(100), 2) for _ in range(100)]
+    pairs = [chance.sample(range(100), 2) for _ in range(50)]
     return [(a, b, max(a, b)) for a, b in pairs]
 
 

@@ -1,0 +1,91 @@
+"""A run in words, in both languages."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from studio import runs
+from studio.runs import folder as files
+from studio.runs import locks, states
+from studio.text import catalogue, languages
+from studio.ui.parts import run_list, summary
+
+T = catalogue("en")
+
+
+@pytest.fixture
+def make_run(home):
+    def make(run_id="starter/lora/one", state="finished", **status):
+        folder = home / "saves" / run_id
+        folder.mkdir(parents=True)
+        kind = status.pop("kind", "train")
+        (folder / files.JOB).write_text(
+            f"kind: {kind}\nschema_version: 1\nmodel_name_or_path: builtin/starter\n"
+            "dataset: [d]\nnum_train_epochs: 3.0\n"
+        )
+        states.write(folder, replace(states.new(kind), state=state, attempts=1, **status))
+        return runs.find(run_id)
+
+    return make
+
+
+def test_a_finished_run(make_run):
+    run = make_run(started=100.0, ended=160.0)
+    files.append_metrics(run.folder, {"current_steps": 30, "total_steps": 30, "loss": 0.5, "epoch": 3.0})
+    found = summary.summarise(T, run)
+    assert found["state_word"] == "finished" and found["fraction"] == 1.0 and not found["active"]
+    assert found["phase"] == "Step 30 of 30 · epoch 3"
+    assert found["can"] == ["longer"] and found["epochs"] == 6.0
+    assert found["about"].startswith("Training · starter model")
+
+
+def test_a_waiting_run_tells_how_far_what_it_waits_for_is(make_run):
+    build = make_run("starter/build/b", "running", kind="build", started=1.0)
+    lock = locks.acquire(build.folder / files.LOCK)
+    run = make_run(state="queued", needs=(build.id,))
+    files.write_json_atomic(build.folder / files.PROGRESS, {"phase": "starter", "done": 40, "total": 100, "unit": ""})
+    found = summary.summarise(T, run)
+    assert found["phase"] == "First: Building the starter model · 40 %" and found["fraction"] == 0.4
+    before = summary.token_of(run)
+    files.write_json_atomic(build.folder / files.PROGRESS, {"phase": "starter", "done": 55, "total": 100, "unit": ""})
+    assert summary.token_of(run) != before, "the browser has to be told"
+    assert lock is not None
+
+
+def test_a_run_that_was_cut_off_changes_its_token(make_run):
+    run = make_run(state="running", started=1.0)
+    lock = locks.acquire(run.folder / files.LOCK)
+    before = summary.token_of(run)
+    assert summary.summarise(T, run)["state"] == "running"
+    os.close(lock)
+    assert summary.token_of(run) != before and summary.summarise(T, run)["state"] == "lost"
+
+
+def test_a_failed_run_says_why_in_the_pages_language(make_run):
+    error = {"key": "disk_full", "values": {"path": "/x"}, "text": "told"}
+    run = make_run(state="failed", error=error, started=1.0, ended=2.0)
+    sentences = {summary.summarise(catalogue(language), run)["error"] for language in languages()}
+    assert len(sentences) == len(languages()) and all("/x" in sentence for sentence in sentences)
+    assert summary.summarise(T, run)["can"] == ["again"], "there is no checkpoint"
+
+
+@pytest.mark.parametrize(("phase", "words"), [
+    ({"phase": "download", "done": 1536, "total": 3 * 2**20, "unit": "bytes"}, "Downloading · 1.5 KiB of 3.0 MiB"),
+    ({"phase": "data", "done": 5, "total": 20, "unit": "rows"}, "Reading the data · 5 of 20"),
+    ({"phase": "model", "done": 0, "total": 0, "unit": ""}, "Loading the model"),
+    ({"phase": "a new one", "done": 0, "total": 0, "unit": ""}, "a new one"),
+])  # fmt: skip
+def test_phases(make_run, phase, words):
+    run = make_run(state="finished")
+    files.write_json_atomic(run.folder / files.PROGRESS, phase)
+    assert summary.phase_words(T, run.progress()) == words
+
+
+def test_the_list_is_sent_only_when_it_changes(make_run):
+    make_run(started=1.0, ended=2.0)
+    first = run_list.news(T, "")
+    assert [row["id"] for row in first["rows"]] == ["starter/lora/one"]
+    assert run_list.news(T, first["token"]) is None
+    make_run("starter/lora/two", started=1.0, ended=2.0)
+    assert len(run_list.news(T, first["token"])["rows"]) == 2
