@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from studio.runs import launch, locks, queue
 from studio.text import catalogue
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
+TOY = Path(tempfile.gettempdir()) / "studio-tests" / "toy"  # an empty folder: for a stand-in that is a model
+TOY.mkdir(parents=True, exist_ok=True)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> object:
@@ -86,7 +89,7 @@ def job() -> Callable[..., object]:
     """job(key=value, …): a training job; it is not going to be read by a real worker."""
 
     def make(**keys: object):
-        mapping = {"model_name_or_path": "org/toy", "dataset": "d", "device": "cpu", "stop_grace_s": 5.0} | keys
+        mapping = {"model_name_or_path": str(TOY), "dataset": "d", "device": "cpu", "stop_grace_s": 5.0} | keys
         return read_mapping("train", mapping).job
 
     return make

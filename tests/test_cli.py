@@ -7,13 +7,13 @@ import subprocess
 import sys
 
 import pytest
-from acting import the_run, wait_until
+from acting import TOY, the_run, wait_until
 
 from studio import __version__, cli, paths, runs
 from studio.runs import locks, queue
 
 pytest_plugins = ("acting",)
-SETTINGS = ["model_name_or_path=org/toy", "dataset=d", "device=cpu", "stop_grace_s=20"]
+SETTINGS = [f"model_name_or_path={TOY}", "dataset=d", "device=cpu", "stop_grace_s=20"]
 OUTPUT = "output_dir=saves/toy/lora/r"
 
 
@@ -27,7 +27,7 @@ def test_train_follows_to_the_end(behave, capsys):
 
 
 def test_train_takes_a_file_and_says_what_it_passes_over(behave, capsys, tmp_path):
-    (tmp_path / "my.yaml").write_text("model_name_or_path: org/toy\ndataset: d\ndevice: cpu\nddp_timeout: 1000\n")
+    (tmp_path / "my.yaml").write_text(f"model_name_or_path: {TOY}\ndataset: d\ndevice: cpu\nddp_timeout: 1000\n")
     assert cli.main(["train", str(tmp_path / "my.yaml"), "learning_rate=2e-5"]) == 0
     assert "ddp_timeout" in capsys.readouterr().out
     assert the_run().job().learning_rate == 2e-5

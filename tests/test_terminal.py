@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from acting import STAND_IN, the_run, wait_until
+from acting import STAND_IN, TOY, the_run, wait_until
 
 from studio import cli, paths, runs, terminal
 from studio.config import BuildJob
@@ -19,7 +19,7 @@ from studio.runs import locks, queue, starting
 from studio.text import catalogue
 
 pytest_plugins = ("acting",)
-SETTINGS = ["model_name_or_path=org/toy", "dataset=d", "device=cpu", "stop_grace_s=20"]
+SETTINGS = [f"model_name_or_path={TOY}", "dataset=d", "device=cpu", "stop_grace_s=20"]
 OUTPUT = "output_dir=saves/toy/lora/r"
 
 

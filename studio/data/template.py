@@ -2,8 +2,8 @@
 
 Three sources: the tokenizer's own template (no name given), a file of ours in `templates/` by LLaMA-Factory's name, a
 user's own `.jinja`. In a file of ours the first comment holds its facts as YAML (`stop_words`, `replace_eos`,
-`efficient_eos`: answers have no end token in the text, `pretrain_eos`), `{% generation %}` encloses what is learned, and
-`{{ cut }}`, which is nothing anywhere else, stands where LLaMA-Factory's tokens never join.
+`efficient_eos`: answers have no end token in the text, `pretrain_eos`), `{% generation %}` encloses what is learned,
+and `{{ cut }}`, which is nothing anywhere else, stands where LLaMA-Factory's tokens never join.
 """
 
 import difflib

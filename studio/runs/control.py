@@ -98,13 +98,13 @@ def delete(run: Run) -> None:
 
 
 def _stop_unneeded(needs: tuple[str, ...]) -> None:
-    """Stop a starter model's build that nobody waits for any more."""
+    """Stop a build or a download that nobody waits for any more; what a download has brought is kept."""
     waiting = [states.read(ids.folder_of(run_id)) for run_id in queue.order()]
     wanted = {need for status in waiting if status and status.state in states.WAITING for need in status.needs}
     for need in set(needs) - wanted:
         folder = ids.folder_of(need)
         state = states.state_of(folder)
-        if jobfile.value(folder, "what") == "starter" and state in states.LIVE:
+        if jobfile.value(folder, "what") and state in states.LIVE:
             if state in states.WAITING:
                 states.change(folder, "stopped", ended=time.time(), error=None)
             else:

@@ -10,7 +10,7 @@ from typing import Any
 
 from studio import paths
 from studio.errors import StudioError
-from studio.runs import checkpoints, claim, ids, jobfile, launch, locks, queue, states
+from studio.runs import checkpoints, claim, ids, jobfile, launch, locks, queue, requirements, states
 from studio.runs import folder as files
 from studio.runs.records import Run
 
@@ -18,7 +18,7 @@ LEAVING_S = 3.0  # how long the worker of a killed supervisor may still hold its
 
 
 def submit(job: Any, name: str | None = None) -> Run:
-    """Start a job, and before it what it needs: a run on the starter model builds that first, once for all who ask.
+    """Start a job, and before it what it needs: the starter model or a hub's, brought once for all who ask.
 
     Raises StudioError as `start` does.
     """
@@ -135,13 +135,6 @@ def _checkpoint(run: Run, before: Any, job: Any, overrides: dict[str, object]) -
 
 
 def _requirements(job: Any) -> tuple[str, ...]:
-    """The ids of runs the job has to wait for: the build of the starter model, started here if there is none."""
-    from studio.config import STARTER, BuildJob, starter  # here: see `_changed`
-
-    if job.kind != "train" or job.model_name_or_path != STARTER or starter.location().exists():
-        return ()
-    for run_id in queue.order():
-        folder = ids.folder_of(run_id)
-        if jobfile.value(folder, "what") == "starter" and states.state_of(folder) in states.LIVE:
-            return (run_id,)
-    return (start(BuildJob(what="starter", device=job.device, devices=job.devices, model_name_or_path=STARTER)).id,)
+    """The ids of runs the job has to wait for, started here if nobody else did."""
+    build = requirements.needed_build(job)
+    return (requirements.live_build(build) or start(build).id,) if build else ()

@@ -49,6 +49,7 @@ def build_page(language: str) -> gr.Blocks:
                 with gr.Tab(t(f"tabs.{name}"), id=name):
                     build(t, blocks)
     blocks.queue(default_concurrency_limit=16)
+    blocks.root_path = ""  # gradio took GRADIO_ROOT_PATH, which is where the whole page is (Prefixed), not this part
     return blocks
 
 
@@ -85,6 +86,8 @@ class Pages:
                     css=theme.style_sheet(),
                     footer_links=[],
                     run_history=False,
+                    ssr_mode=False,
+                    mcp_server=False,
                     max_file_size=UPLOAD_LIMIT,
                 )
                 await self.stack.enter_async_context(host.router.lifespan_context(host))  # starts its queue

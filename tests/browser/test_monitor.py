@@ -27,7 +27,7 @@ def watch(visitor, studio, run):
 
 
 def until_points(page, count: int) -> None:
-    page.wait_for_function(f"Number(document.querySelector('#monitor [data-part=root]').dataset.points) === {count}")
+    page.wait_for_function(f"Number(document.querySelector('#monitor [data-part=root]')?.dataset.points) === {count}")
 
 
 def test_the_curve_grows_and_the_zoom_survives(studio, visit, run):
@@ -102,6 +102,7 @@ def test_a_killed_server_is_said_and_the_page_goes_on_with_the_next_one(start_st
     visitor = visit()
     page = watch(visitor, studio, run)
     until_points(page, 20)
+    page.wait_for_load_state("networkidle")  # gradio itself loads the page anew if an event of it was cut off
     page.evaluate("window.sameDocument = true")
     studio.kill()
     page.wait_for_selector("#monitor [data-part=offline]:not([hidden])")

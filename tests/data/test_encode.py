@@ -79,7 +79,7 @@ def test_a_token_that_begins_before_the_answer_belongs_to_it(tmp_path, tokenizer
 def test_last_answer_is_the_last_one_though_text_follows_it(tmp_path, tokenizer_dir):
     (tmp_path / "tokenizer.json").write_bytes((tokenizer_dir / "tokenizer.json").read_bytes())
     source = "{% for m in messages %}[{{ m.role }}]{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
-    source += "{% endgeneration %}{% else %}{{ m.content }}{% endif %}\n{% endfor %}"
+    source += "{% endgeneration %}{% else %}{{ m.content }}{% endif %} |{% endfor %}"
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": "</s>", "chat_template": source}))
     encoder = Encoder(tmp_path, template.load(None, tmp_path), mask_history=True)
     [row] = encoder.encode([CHAT])

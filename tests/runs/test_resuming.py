@@ -2,7 +2,7 @@
 
 import pytest
 import stand_in
-from acting import ended, key_of
+from acting import TOY, ended, key_of
 
 from studio import runs
 from studio.errors import StudioError
@@ -81,7 +81,7 @@ def test_a_folder_of_llamafactory_is_gone_on_from(behave, job, home):
     stand_in.save(folder, 4)
     (folder / "trainer_log.jsonl").write_text('{"current_steps": 4, "total_steps": 8, "loss": 1.0}\n')
     (folder / "training_args.yaml").write_text(
-        "stage: sft\ndo_train: true\nmodel_name_or_path: org/toy\ndataset: d\nfinetuning_type: lora\noutput_dir: x\n")
+        f"stage: sft\ndo_train: true\nmodel_name_or_path: {TOY}\ndataset: d\nfinetuning_type: lora\noutput_dir: x\n")
     run = runs.find("old")
     assert run.state == "unknown" and run.kind == "train"
     behave("steps=8")

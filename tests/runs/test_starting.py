@@ -250,6 +250,20 @@ def test_stopping_the_run_stops_its_build(behave, job, no_starter):
     assert ended(build).state == "stopped"
 
 
+def test_a_hubs_model_comes_by_a_run_of_its_own_that_takes_no_device(busy, behave, job):
+    one, two = (runs.submit(job(model_name_or_path="Qwen/Qwen3-0.6B")) for _ in range(2))
+    assert one.status.needs == two.status.needs
+    download = runs.find(one.status.needs[0])
+    assert (download.job().what, download.job().model_name_or_path) == ("download", "Qwen/Qwen3-0.6B")
+    assert download.status.devices == ()
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "/nowhere/model", "a/b/c"])
+def test_a_path_that_is_not_there_is_said_at_once(busy, behave, job, name):
+    assert key_of(runs.submit, job(model_name_or_path=name)) == "model_path_missing"
+    assert not runs.listing()
+
+
 def test_ids_of_odd_folders(tmp_path):
     for name in (".hidden", "with space", "ünïcode", "a" * 200):
         assert ids.checked(ids.id_of(tmp_path / name))

@@ -23,7 +23,7 @@ def _make(job, progress: Progress) -> Path:
     if job.what == "download":
         from studio.worker.build import download
 
-        return download.download(job, progress)
+        return download.locate(job.model_name_or_path, job) or download.download(job, progress)
     from studio.config import starter
     from studio.worker.build.starter import build
 
