@@ -122,11 +122,10 @@ function drawSummary() {
 }
 
 function drawTime() {
-  if (!shown.started) return (part("time").textContent = "");
   const now = Date.now() / 1000 + clockOff;
-  const values = { elapsed: clock((shown.ended || now) - shown.started), left: clock(shown.ends_at - now) };
-  const text = shown.active && shown.ends_at ? words.time_left : words.time;
-  part("time").textContent = say(text, values);
+  const elapsed = shown.started ? say(words.time, { elapsed: clock((shown.ended || now) - shown.started) }) : "";
+  const left = shown.active && shown.ends_at ? say(words.left, { left: clock(shown.ends_at - now) }) : "";
+  part("time").textContent = [elapsed, left].filter(Boolean).join(" · ");
 }
 
 function clock(seconds) {
@@ -187,7 +186,7 @@ const plots = (() => {
       font: { family: getComputedStyle(document.body).fontFamily, size: 11, color: colour("--plot-ink") },
       hoverlabel: { bgcolor: colour("--plot-hover"), bordercolor: grid, font: { color: colour("--plot-strong") } },
       xaxis: { ...axis, showgrid: false },
-      yaxis: { ...axis, exponentformat: "e", ...(name === "learning_rate" ? { rangemode: "tozero" } : {}) },
+      yaxis: { ...axis, ...(name === "learning_rate" ? { rangemode: "tozero", tickformat: "~e" } : {}) },
     };
   }
 

@@ -45,7 +45,7 @@ BUTTONS = (
     "samples_help",
     "log",
 )
-SENTENCES = ("time", "time_left", "before", "at_step", "no_answer", "expected")
+SENTENCES = ("time", "left", "before", "at_step", "no_answer", "expected")
 
 
 def place(t: Catalogue) -> gr.HTML:
