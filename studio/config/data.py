@@ -8,10 +8,6 @@ from studio.config.knobs import Ui
 from studio.config.section import Section
 
 SFT = "stage=sft"
-TOOL_FORMATS = Literal[
-    "default", "gemma4", "glm4", "glm4_moe", "lfm2", "ling", "llama3", "minimax1", "minimax2", "mistral", "qwen",
-    "qwen3_5", "seed_oss",
-]  # fmt: skip
 
 
 class DataSection(Section):
@@ -60,15 +56,16 @@ class DataSection(Section):
     preserve_thinking: Annotated[bool, Ui(when=SFT)] = False
     """Keep the thoughts of earlier answers in a conversation instead of dropping them."""
 
-    tool_format: Annotated[TOOL_FORMATS | None, Ui(when=SFT)] = None
-    """How tools and calls of tools are written. Empty takes the template's own way."""
-
     mix_strategy: Literal["concat", "interleave_under", "interleave_over", "interleave_once"] = "concat"
     """How several data sets are joined: one after the other, or interleaved until the first is used up (`under`), until
     every row was seen (`over`, smaller sets repeat), or without repeating (`once`)."""
 
     interleave_probs: Annotated[list[float], Ui(when="mix_strategy!=concat")] = []
     """How often each data set is drawn from when interleaving: one share for each set, together 1."""
+
+    packing: Annotated[bool | None, Ui(when="stage=pt")] = None
+    """Join plain texts and cut them into blocks of the maximum length. Empty does so for `pt`, which wastes nothing; off
+    keeps each text for itself."""
 
     tokenized_path: str | None = None
     """A folder for rows that are already encoded: used as it is if it holds some, else filled for the next run."""

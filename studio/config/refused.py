@@ -41,7 +41,7 @@ _SWITCHES: dict[str, object] = {
     "use_unsloth": False, "use_unsloth_gc": False, "enable_liger_kernel": False, "use_liger_kernel": False,
     "use_v1_kernels": False, "quantization_bit": None, "use_kt": False,
     # data
-    "streaming": False, "packing": False, "neat_packing": False, "ignore_pad_token_for_loss": True,
+    "streaming": False, "tool_format": None, "neat_packing": False, "ignore_pad_token_for_loss": True,
     # method
     "use_llama_pro": False, "use_adam_mini": False, "use_mca": False, "use_megatron_bridge": False,
     "use_hyper_parallel": False, "use_muon": False, "use_dft_loss": False, "use_asft_loss": False,

@@ -52,6 +52,8 @@ def _data(job: "TrainJob") -> Iterator[Problem]:
     for key in ("mask_history", "train_on_prompt"):
         if getattr(job, key) and job.stage != "sft":
             yield _needs(key, "stage: sft")
+    if job.packing and job.stage != "pt":
+        yield Problem("packing", "not_available_yet", {"value": "true", "instead": "packing: false"})
     if job.val_size and job.eval_dataset:
         yield _conflict("val_size", "eval_dataset")
     if job.val_size > 1 and job.val_size != int(job.val_size):

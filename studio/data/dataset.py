@@ -69,8 +69,6 @@ def load(
 def chat_template(job: TrainJob, tokenizer_dir: Path | str | ModelTokens) -> ChatTemplate | None:
     """The template of a job; None where there is none and plain text needs none."""
     tokens = tokenizer_dir if isinstance(tokenizer_dir, ModelTokens) else ModelTokens(Path(tokenizer_dir))
-    if job.tool_format:
-        raise StudioError("data_tool_format", tool_format=job.tool_format)
     if job.stage == "pt" and job.template is None and tokens.chat_template is None:
         return None
     return template.load(
@@ -126,7 +124,7 @@ def _joined(parts: list[EncodedRows]) -> EncodedRows:
 
 def _packs(job: TrainJob) -> bool:
     """Plain text is packed unless the job says otherwise, as in LLaMA-Factory."""
-    return job.stage == "pt" and getattr(job, "packing", None) is not False
+    return job.stage == "pt" and job.packing is not False
 
 
 def _notices(job: TrainJob, chosen: ChatTemplate | None, sources: dict[str, Source]) -> list[Notice]:

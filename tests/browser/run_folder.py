@@ -18,7 +18,7 @@ class RunFolder:
         self.step = 0
         self.total_steps = total_steps
         (self.folder / files.JOB).write_text(
-            "kind: train\nschema_version: 1\nmodel_name_or_path: builtin/starter\nnum_train_epochs: 3.0\n"
+            "kind: train\nschema_version: 1\nmodel_name_or_path: builtin/starter\ndataset: [identity]\n"
         )
         self.status = replace(states.new("train"), state="running", started=1_700_000_000.0, attempts=1)
         self.lock = locks.acquire(self.folder / files.LOCK)

@@ -76,12 +76,12 @@ def test_an_inner_key_goes_into_the_mapping_of_the_file(tmp_path):
 
 
 def test_all_problems_come_at_once_each_at_its_key():
-    found = problems(lora_rank=0, learning_rat=1, stage="dpo", packing=True, top_p=2, max_steps="ten", bf16="maybe")
+    found = problems(lora_rank=0, learning_rat=1, stage="dpo", neat_packing=True, top_p=2, max_steps="ten", bf16="maybe")
     assert found == {
         "lora_rank": "too_small",
         "learning_rat": "unknown",
         "stage": "not_available_yet",
-        "packing": "not_available_yet",
+        "neat_packing": "not_available_yet",
         "top_p": "too_big",
         "max_steps": "wrong_type",
         "bf16": "wrong_type",
@@ -112,7 +112,7 @@ def test_problem_codes(key, value, code):
 
 
 def test_every_problem_has_words_in_every_language():
-    for keys in ({"lora_rank": 0}, {"learning_rat": 1}, {"bf16": "x"}, {"stage": "kto"}, {"packing": 1}, {"fp8": True}):
+    for keys in ({"lora_rank": 0}, {"learning_rat": 1}, {"bf16": "x"}, {"stage": "kto"}, {"neat_packing": 1}, {"fp8": True}):
         with pytest.raises(ConfigError) as caught:
             read_mapping("train", LEAST | keys)
         for language in ("en", "zh"):
@@ -131,11 +131,11 @@ def test_passed_through_keys_live_in_extra_with_their_type():
 
 def test_what_has_no_effect_is_told_in_one_line_a_reason():
     reading = read_mapping(
-        "train", LEAST | {"packing": False, "streaming": "false", "galore_rank": 8, "overwrite_cache": True}
+        "train", LEAST | {"neat_packing": False, "streaming": "false", "galore_rank": 8, "overwrite_cache": True}
     )
     told = {notice.code: notice.values["keys"] for notice in reading.notices}
     assert told == {
-        "off_anyway": "packing, streaming",
+        "off_anyway": "neat_packing, streaming",
         "part_of_off": "galore_rank",
         "done_by_itself": "overwrite_cache",
     }

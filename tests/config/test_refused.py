@@ -10,7 +10,7 @@ LEAST = {"model_name_or_path": "m", "dataset": "a"}
 @pytest.mark.parametrize(
     ("key", "off", "on"),
     [
-        ("packing", [False, "false", None, "null"], True),
+        ("neat_packing", [False, "false", None, "null"], True),
         ("quantization_bit", [None, "none", ""], 4),
         ("deepspeed", [None, ""], "ds_z2.json"),
         ("fsdp", [None, "", False, []], "full_shard"),

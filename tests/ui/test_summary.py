@@ -72,7 +72,7 @@ def test_a_failed_run_says_why_in_the_pages_language(make_run):
 
 @pytest.mark.parametrize(("phase", "words"), [
     ({"phase": "download", "done": 1536, "total": 3 * 2**20, "unit": "bytes"}, "Downloading · 1.5 KiB of 3.0 MiB"),
-    ({"phase": "data", "done": 5, "total": 20, "unit": "rows"}, "Reading the data · 5 of 20"),
+    ({"phase": "tokenizing", "done": 5, "total": 20, "unit": "rows"}, "Preparing the rows · 5 of 20"),
     ({"phase": "model", "done": 0, "total": 0, "unit": ""}, "Loading the model"),
     ({"phase": "a new one", "done": 0, "total": 0, "unit": ""}, "a new one"),
 ])  # fmt: skip

@@ -5,6 +5,7 @@ import os
 import pytest
 from quickstart import begin, state
 from run_folder import RunFolder
+from stand_in import save
 
 from studio.runs import locks
 
@@ -56,14 +57,14 @@ def test_the_form_starts_what_it_shows(studio, visit):
     assert "mine/lora/one" in page.url
     page.wait_for_timeout(1500)
     assert [name for name in runs_of(studio) if "/build/" not in name] == ["mine/lora/one"]
-    page.click("#start")  # the folder is in use now
+    page.click("#fold-training > button")
+    page.fill("#knob-num_train_epochs input", "7")
+    page.click("#start")  # another job for a folder in use
     page.wait_for_selector(".toast-body")
     assert "mine/lora/one" in page.inner_text(".toast-body")
 
 
 def test_a_stopped_run_is_resumed_from_its_checkpoint(studio, visit):
-    from stand_in import save
-
     run = RunFolder(studio.saves, "starter/lora/old")
     run.train(10)
     save(run.folder, 10)
