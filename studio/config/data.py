@@ -64,8 +64,8 @@ class DataSection(Section):
     """How often each data set is drawn from when interleaving: one share for each set, together 1."""
 
     packing: Annotated[bool | None, Ui(when="stage=pt")] = None
-    """Join plain texts and cut them into blocks of the maximum length. Empty does so for `pt`, which wastes nothing; off
-    keeps each text for itself."""
+    """Join plain texts and cut them into blocks of the maximum length. Empty does so for `pt`, which wastes nothing;
+    off keeps each text for itself."""
 
     tokenized_path: str | None = None
     """A folder for rows that are already encoded: used as it is if it holds some, else filled for the next run."""

@@ -76,7 +76,8 @@ def test_an_inner_key_goes_into_the_mapping_of_the_file(tmp_path):
 
 
 def test_all_problems_come_at_once_each_at_its_key():
-    found = problems(lora_rank=0, learning_rat=1, stage="dpo", neat_packing=True, top_p=2, max_steps="ten", bf16="maybe")
+    wrong = {"lora_rank": 0, "learning_rat": 1, "stage": "dpo", "neat_packing": True}
+    found = problems(**wrong, top_p=2, max_steps="ten", bf16="maybe")
     assert found == {
         "lora_rank": "too_small",
         "learning_rat": "unknown",
@@ -112,7 +113,8 @@ def test_problem_codes(key, value, code):
 
 
 def test_every_problem_has_words_in_every_language():
-    for keys in ({"lora_rank": 0}, {"learning_rat": 1}, {"bf16": "x"}, {"stage": "kto"}, {"neat_packing": 1}, {"fp8": True}):
+    wrong = {"lora_rank": 0, "learning_rat": 1, "bf16": "x", "stage": "kto", "neat_packing": 1, "fp8": True}
+    for keys in ({key: value} for key, value in wrong.items()):
         with pytest.raises(ConfigError) as caught:
             read_mapping("train", LEAST | keys)
         for language in ("en", "zh"):

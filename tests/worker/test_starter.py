@@ -91,7 +91,7 @@ def test_the_quickstart_trains_the_starter_on_identity():
     assert job["dataset"] == "identity"
     assert set(job["placeholders"]) == {"name", "author"}
     assert sum(map(chinese, job["sample_prompts"])) == 2
-    assert len(set(job["sample_prompts"]) & set(chain.from_iterable(PARAPHRASES.values()))) == 2
+    assert set(job["sample_prompts"]) < set(chain.from_iterable(PARAPHRASES.values()))
 
 
 def test_the_tokenizer_gives_back_what_it_read(built):
@@ -142,14 +142,14 @@ def test_an_interrupted_build_leaves_nothing(tmp_path, phase):
 
     with pytest.raises(KeyboardInterrupt):
         starter.build(tmp_path / "starter" / "model", stop, num_steps=NUM_STEPS)
-    assert list(tmp_path.rglob("*")) == []
+    assert list((tmp_path / "starter").rglob("*")) == []
 
 
 def test_a_build_that_cannot_save_leaves_nothing_half_made(tmp_path, monkeypatch):
     monkeypatch.setattr(starter.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space left"):
-        starter.build(tmp_path / "model", silent, num_steps=1)
-    assert list(tmp_path.iterdir()) == []
+        starter.build(tmp_path / "starter" / "model", silent, num_steps=1)
+    assert list((tmp_path / "starter").iterdir()) == []
 
 
 def test_the_fingerprint_follows_the_texts(home, monkeypatch, tmp_path):

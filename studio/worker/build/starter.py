@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -17,11 +16,12 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from studio.worker import place
 from studio.worker.build import corpus
 
 END_OF_TEXT, START, END = SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 NUM_TOKENS = 4096
-# Longer tokens would swallow whole template sentences, above all in Chinese, which has no spaces: 12 bytes, 4 characters.
+# Longer tokens would swallow whole template sentences, above all in Chinese without its spaces: 12 bytes, 4 characters.
 LONGEST_TOKEN_BYTES = 12
 CONTEXT_TOKENS = 1024
 SHAPE = {
@@ -62,7 +62,7 @@ def build(target: Path, progress: Progress, seed: int = 42, num_steps: int = NUM
 
 
 def train_tokenizer(documents: Iterable[str | corpus.Messages]) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of `NUM_TOKENS` tokens with ChatML's special ones. Digits stand alone, so that sums can be learned.
+    """A byte-level BPE of `NUM_TOKENS` tokens with ChatML's special ones. Digits stand alone: so sums can be learned.
 
     It splits text as SmolLM's does, a way that converters to other formats know.
     """
@@ -99,7 +99,7 @@ def encode(documents: list[str | corpus.Messages], tokenizer: PreTrainedTokenize
 
 
 def train(rows: list[list[int]], progress: Progress, seed: int, num_steps: int) -> LlamaForCausalLM:
-    """`num_steps` of AdamW over batches of rows of like length, the learning rate falling to zero. Returns the model."""
+    """The model after `num_steps` of AdamW over batches of rows of like length, the learning rate falling to zero."""
     torch.manual_seed(seed)
     found = torch.accelerator.current_accelerator(check_available=True)
     device = torch.device("cpu") if found is None else found
@@ -110,7 +110,7 @@ def train(rows: list[list[int]], progress: Progress, seed: int, num_steps: int) 
     model = LlamaForCausalLM(config).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.1)
     rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _schedule(step, num_steps))
-    half = bf16_is_faster(device)
+    half = place.bf16_pays(device)
     for step, batch in zip(range(num_steps), _batches(rows, seed), strict=False):
         progress("starter", step, num_steps, "steps")
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
@@ -122,22 +122,6 @@ def train(rows: list[list[int]], progress: Progress, seed: int, num_steps: int) 
         optimizer.zero_grad()
     progress("starter", num_steps, num_steps, "steps")
     return model.to("cpu").eval()
-
-
-def bf16_is_faster(device: torch.device) -> bool:
-    """Whether autocast to bfloat16 pays on the device. On a CPU only a measurement tells: some that have the
-    instructions compute twice as fast with them, others half as fast."""
-    if device.type != "cpu":
-        return torch.get_device_module(device.type).is_bf16_supported()
-    times_s: dict[bool, float] = {False: float("inf"), True: float("inf")}
-    layer, x = torch.nn.Linear(256, 1024), torch.randn(1024, 256)
-    for half in (False, True) * 6:
-        begin_s = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            y = layer(x)
-        y.sum().backward()
-        times_s[half] = min(times_s[half], time.perf_counter() - begin_s)
-    return times_s[True] * 1.2 < times_s[False]
 
 
 def _schedule(step: int, num_steps: int) -> float:
