@@ -33,7 +33,7 @@ def on(
 
 def toast(t: Catalogue, error: StudioError) -> gr.Error:
     """The toast of an error the user can act on; raise it."""
-    return gr.Error(error.text(t), duration=TOAST_S, title=t("app.error_title"), print_exception=False)
+    return gr.Error(error.text(t), duration=TOAST_S, print_exception=False)
 
 
 def _told(t: Catalogue, fn: Callable) -> Callable:

@@ -2,6 +2,9 @@
 const part = (name) => element.querySelector(`[data-part=${name}]`);
 
 document.documentElement.lang = props.language;  // gradio puts the browser's here
+for (const [type, word] of Object.entries(props.toasts)) {  // and its own English words on its toasts
+  document.documentElement.style.setProperty(`--toast-${type}`, JSON.stringify(word));
+}
 
 const url = new URL(location.href);
 if (url.searchParams.has("__theme")) {

@@ -4,7 +4,7 @@ const words = props.words;
 const part = (name) => element.querySelector(`[data-part=${name}]`);
 const root = part("root");
 const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-const POLL_MS = { active: 1500, idle: 8000, lost: 2000 };
+const POLL_MS = { active: 2000, idle: 8000, lost: 2000 };
 const MAX_POINTS = 3000;
 
 let run = null;      // id of the run shown; null: none
@@ -14,12 +14,15 @@ let clockOff = 0;    // server's clock minus ours, seconds
 let timer = 0;
 let busy = false;
 let failures = 0;
+let reveal = false;  // scroll to the monitor once there is something to see
+let hurry = 0;       // until when to look often: a button was pressed
 let strange = false; // the server answers, but not to us
 
 // ---- which run ------------------------------------------------------------------------------------------------------
 
-function open(id) {
+function open(id, show = false) {
   run = id || null;
+  reveal = show;
   seen = { token: "", epoch: -1, points: 0, samples: 0, log: -1 };
   shown = {};
   for (const name of ["samples", "log"]) part(name).replaceChildren();
@@ -52,7 +55,7 @@ async function tick() {
 }
 
 function later() {
-  const pace = failures ? "lost" : shown.active ? "active" : "idle";
+  const pace = failures ? "lost" : shown.active || Date.now() < hurry ? "active" : "idle";
   timer = setTimeout(tick, run === null ? POLL_MS.idle : POLL_MS[pace]);
 }
 
@@ -93,6 +96,8 @@ function take(news) {
   if (news.samples) addSamples(news);
   if (news.log !== undefined) addLog(news);
   root.hidden = false;
+  if (reveal) root.scrollIntoView({ behavior: "smooth", block: "start" });
+  reveal = false;
 }
 
 function drawSummary() {
@@ -317,14 +322,15 @@ for (const button of element.querySelectorAll("[data-action]")) {
     button.disabled = true;
     setTimeout(() => (button.disabled = false), 4000);
     trigger("act", { run, action: button.dataset.action, epochs: Number(part("epochs").value) });
+    hurry = Date.now() + 15000;
     setTimeout(tick, 400);
   });
 }
 part("log-box").addEventListener("toggle", () => tick());
 part("close").addEventListener("click", () => open(null));
-watch("value", () => props.value && open(props.value.run));
+watch("value", () => props.value && open(props.value.run, true));
 
-const onOpen = (event) => element.isConnected && open(event.detail);
+const onOpen = (event) => element.isConnected && open(event.detail, true);
 const onShow = () => element.isConnected && !document.hidden && tick();
 const beat = setInterval(() => {
   if (element.isConnected) return document.hidden || drawTime();

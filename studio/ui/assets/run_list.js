@@ -1,6 +1,6 @@
 // The list of runs. It asks for changes only: the token names what it shows.
 const part = (name) => element.querySelector(`[data-part=${name}]`);
-const POLL_MS = 4000;
+const POLL_MS = 5000;
 let token = "";
 let current = new URL(location.href).searchParams.get("run");
 let timer = 0;

@@ -129,7 +129,7 @@ class Settings:
         except ConfigError as error:
             return self.marked(error.problems)
         for notice in reading.notices:
-            gr.Info(notice.text(self.t), duration=events.TOAST_S, title=self.t("app.notice_title"))
+            gr.Info(notice.text(self.t), duration=events.TOAST_S)
         return {**self.marked(()), self.screen: monitor.show(run_id)}
 
     def show_yaml(self, values: Values) -> dict:

@@ -36,6 +36,7 @@ def place(t: Catalogue) -> gr.HTML:
         js_on_load=script("header.js"),
         server_functions=[machine],
         language=t.language,
+        toasts={"error": t("app.error_title"), "info": t("app.notice_title")},
         elem_id="header",
         apply_default_css=False,
     )

@@ -8,6 +8,7 @@ browser polls `tick` with what it holds (feed.py); a tick without news answers `
 """
 
 import time
+from functools import lru_cache
 from html import escape
 from typing import Any
 
@@ -16,7 +17,7 @@ import gradio as gr
 from studio import runs
 from studio.errors import StudioError
 from studio.runs import states
-from studio.text import Catalogue
+from studio.text import Catalogue, catalogue
 from studio.ui import events
 from studio.ui.parts import summary
 from studio.ui.parts.feed import Held, feed_of
@@ -57,8 +58,8 @@ def place(t: Catalogue) -> gr.HTML:
     def current(_: object) -> str | None:
         return next((found.id for found in runs.listing() if found.state in states.LIVE), None)
 
-    def act(event: gr.EventData) -> dict | None:
-        return obey(t, event._data)
+    def act(event: gr.EventData) -> None:
+        obey(event._data)
 
     screen = gr.HTML(
         html_template=template(t),
@@ -69,7 +70,7 @@ def place(t: Catalogue) -> gr.HTML:
         elem_id="monitor",
         apply_default_css=False,
     )
-    events.on(t, screen.act, act, None, screen, trigger_mode="multiple")
+    events.on(t, screen.act, act, trigger_mode="multiple")
     return screen
 
 
@@ -102,11 +103,17 @@ def news(t: Catalogue, held: Held) -> dict[str, Any] | None:
     found = feed_of(run.folder).news(held)
     token = summary.token_of(run)
     if token != held.token:
-        found |= {"token": token, "summary": summary.summarise(t, run)}
+        found |= {"token": token, "summary": told(t.language, run, token) | {"now": time.time()}}
     return found or None
 
 
-def obey(t: Catalogue, asked: Any) -> dict | None:
+@lru_cache(maxsize=64)
+def told(language: str, run: runs.Run, _token: str) -> dict[str, Any]:
+    """The summary of a run, made once for all its browsers until the token changes."""
+    return summary.summarise(catalogue(language), run)
+
+
+def obey(asked: Any) -> None:
     """Do what a button asks. What comes from the browser is checked here."""
     fields = asked if isinstance(asked, dict) else {}
     run = runs.find(str(fields.get("run", "")))
@@ -118,15 +125,12 @@ def obey(t: Catalogue, asked: Any) -> dict | None:
         case "again":
             runs.resume(run, overwrite_output_dir=True)
         case "longer":
-            runs.resume(run, num_train_epochs=wanted_epochs(t, run, fields.get("epochs")))
-    return show(run.id)
+            runs.resume(run, num_train_epochs=wanted_epochs(run, fields.get("epochs")))
 
 
-def wanted_epochs(t: Catalogue, run: runs.Run, epochs: Any) -> float:
+def wanted_epochs(run: runs.Run, epochs: Any) -> float:
     """The number typed beside "train longer", if it is one and more than the run has done."""
     done = run.job().num_train_epochs
     if not isinstance(epochs, int | float) or not done < epochs < 1e6:
-        raise gr.Error(
-            t("monitor.epochs_needed", epochs=f"{done:g}"), title=t("app.error_title"), duration=events.TOAST_S
-        )
+        raise StudioError("epochs_needed", epochs=f"{done:g}")
     return float(epochs)

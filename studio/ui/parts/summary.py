@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,6 @@ def summarise(t: Catalogue, run: runs.Run) -> dict[str, Any]:
         "phase": phase(t, run, state, done),
         "fraction": fraction(shown, finished=state == "finished"),
         "total": done.total_steps,
-        "now": time.time(),
         "started": status.started,
         "ended": status.ended,
         "ends_at": ends_at(needs[0].folder if needs else run.folder, shown) if active else None,
