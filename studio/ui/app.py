@@ -3,11 +3,14 @@
 import contextlib
 import ipaddress
 import os
+import secrets
 import socket
 import sys
+import threading
 import webbrowser
 
 import uvicorn
+from gradio.networking import setup_tunnel
 
 from studio.errors import StudioError
 from studio.text import Catalogue, catalogue, preferred_language
@@ -25,7 +28,8 @@ def run(host: str | None = None, port: int | None = None, open_browser: bool = T
     """Serve the page until Ctrl-C; 0 is the exit code.
 
     Address and port default to `GRADIO_SERVER_NAME` and `GRADIO_SERVER_PORT`. Where the address is not loopback a
-    password is asked for: `STUDIO_AUTH=user:password`, or one made here and printed once.
+    password is asked for: `STUDIO_AUTH=user:password`, or one made here and printed once. So it is with
+    `GRADIO_SHARE=1`, a link for everyone through gradio's relay.
     """
     t = catalogue(preferred_language())
     host = host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
@@ -34,10 +38,13 @@ def run(host: str | None = None, port: int | None = None, open_browser: bool = T
     taken = listener.getsockname()[1]
     if wanted and taken != wanted:
         say(t("serve.port_in_use", port=wanted, free=taken))
-    password = chosen_password(t, host)
+    shared = os.environ.get("GRADIO_SHARE", "").lower() in ("1", "true")
+    password = chosen_password(t, is_open=shared or not is_loopback(host))
     url = f"http://{shown_host(host)}:{taken}"
     say(t("serve.ready", url=url))
     root_path = os.environ.get("GRADIO_ROOT_PATH", "")
+    if shared:
+        threading.Thread(target=share, args=(t, shown_host(host), taken), daemon=True).start()
     if open_browser and has_display():
         webbrowser.open(url)
     settings = uvicorn.Config(
@@ -85,19 +92,29 @@ def listen(host: str, port: int) -> socket.socket:
     raise StudioError("no_free_port", port=port, last=number)
 
 
-def chosen_password(t: Catalogue, host: str) -> Password | None:
-    """None on loopback unless `STUDIO_AUTH` is set."""
+def chosen_password(t: Catalogue, is_open: bool) -> Password | None:
+    """`STUDIO_AUTH`; without it none, unless others reach the page: then one is made and printed."""
     text = os.environ.get("STUDIO_AUTH", "")
     if text:
         password = Password.parse(text)
         if password is None:
             raise StudioError("bad_auth")
         return password
-    if is_loopback(host):
+    if not is_open:
         return None
     password = Password.make()
     say(t("serve.password", user=password.user, password=password.word))
     return password
+
+
+def share(t: Catalogue, host: str, port: int) -> None:
+    """Make a share link and print it, or why there is none; the page is there without it."""
+    try:
+        url = setup_tunnel(host, port, secrets.token_urlsafe(32), None, None)
+    except Exception as error:  # the relay, its program and the network fail in many ways
+        say(t("serve.share_failed", reason=error))
+    else:
+        say(t("serve.shared", url=url))
 
 
 def is_loopback(host: str) -> bool:

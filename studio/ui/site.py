@@ -90,9 +90,16 @@ class Pages:
                     mcp_server=False,
                     max_file_size=UPLOAD_LIMIT,
                 )
+                calm(blocks)
                 await self.stack.enter_async_context(host.router.lifespan_context(host))  # starts its queue
                 self.mounted[language] = host
             return self.mounted[language]
+
+
+def calm(blocks: gr.Blocks) -> None:
+    """Let gradio's queue look for work 50 times a second instead of 1,000: idle it took 9 % of a processor core."""
+    blocks._queue.sleep_when_free = 0.02
+    blocks._queue.progress_update_sleep_when_free = 0.1
 
 
 class Prefixed:

@@ -47,7 +47,7 @@ def adopt_template(tokenizer, template) -> None:
     """Let the tokenizer speak as it is trained: whoever loads it later finds this template and this end of answers."""
     if template is None:
         return
-    tokenizer.add_tokens(template.tokens.missing(template.stop_words), special_tokens=True)
+    tokenizer.add_tokens(list(template.tokens.missing(template.stop_words)), special_tokens=True)
     tokenizer.chat_template = template.source
     if template.eos_token and template.eos_token in tokenizer.get_vocab():
         tokenizer.eos_token = template.eos_token

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import quickstart
+from visiting import Studio, Visitor
 
 from studio.runs import folder as files
 
@@ -22,8 +23,6 @@ THREADS = {"OMP_NUM_THREADS": str(os.cpu_count())}  # as a user's start; one thr
 @pytest.fixture(scope="module")
 def trained(browser, tmp_path_factory):
     """What the page showed from the click to the end: (studio, run folder, points seen, answers by prompt)."""
-    from conftest import Studio, Visitor
-
     studio = Studio(tmp_path_factory.mktemp("quickstart"), **THREADS)
     context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 900})
     visitor = Visitor(context)

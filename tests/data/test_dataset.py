@@ -165,7 +165,6 @@ def test_tokens_the_tokenizer_lacks_are_said(put, make_job, tokenizer_dir):
         ({}, [{"instruction": "a", "output": ""}] * 3, "data_no_rows"),
         ({"cutoff_len": 1}, pairs(2), "data_no_rows"),
         ({"val_size": 2}, pairs(2), "data_val_size"),
-        ({"tool_format": "qwen"}, pairs(2), "data_tool_format"),
         ({"template": None}, pairs(2), "data_template_missing"),
         ({}, [], "data_empty"),
     ],

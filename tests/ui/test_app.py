@@ -55,22 +55,35 @@ def test_a_wrong_port_is_said(monkeypatch, port):
     assert port in str(caught.value)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.5.5.5"])
-def test_loopback_needs_no_password(monkeypatch, host):
-    monkeypatch.delenv("STUDIO_AUTH", raising=False)
-    assert app.chosen_password(T, host) is None
+@pytest.mark.parametrize(("host", "expected"), [
+    ("127.0.0.1", True), ("localhost", True), ("::1", True), ("127.5.5.5", True),
+    ("0.0.0.0", False), ("::", False), ("192.168.1.5", False), ("studio.local", False),
+])  # fmt: skip
+def test_only_loopback_is_loopback(host, expected):
+    assert app.is_loopback(host) is expected
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "studio.local"])
-def test_any_other_address_does(monkeypatch, capsys, host):
+def test_a_password_is_made_where_others_reach_the_page(monkeypatch, capsys):
     monkeypatch.delenv("STUDIO_AUTH", raising=False)
-    password = app.chosen_password(T, host)
+    assert app.chosen_password(T, is_open=False) is None
+    password = app.chosen_password(T, is_open=True)
     assert len(password.word) >= 12 and capsys.readouterr().out.count(password.word) == 1
+
+
+def test_a_share_link_that_cannot_be_made_is_said(monkeypatch, capsys):
+    monkeypatch.setattr("gradio.networking.GRADIO_SHARE_SERVER_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setattr("gradio.networking.Tunnel.start_tunnel", _no_relay)
+    app.share(T, "127.0.0.1", 7860)
+    assert "no share link (the relay is away)" in capsys.readouterr().out
+
+
+def _no_relay(tunnel):
+    raise ConnectionError("the relay is away")
 
 
 def test_a_chosen_password_holds_everywhere(monkeypatch):
     monkeypatch.setenv("STUDIO_AUTH", "me:secret")
-    assert app.chosen_password(T, "127.0.0.1").word == "secret"
+    assert app.chosen_password(T, is_open=False).word == "secret"
     monkeypatch.setenv("STUDIO_AUTH", "secret")
     with pytest.raises(StudioError):
-        app.chosen_password(T, "127.0.0.1")
+        app.chosen_password(T, is_open=True)

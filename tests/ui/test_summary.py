@@ -1,6 +1,7 @@
 """A run in words, in both languages."""
 
 import os
+import time
 from dataclasses import replace
 
 import pytest
@@ -51,6 +52,16 @@ def test_a_waiting_run_tells_how_far_what_it_waits_for_is(make_run):
     files.write_json_atomic(build.folder / files.PROGRESS, {"phase": "starter", "done": 55, "total": 100, "unit": ""})
     assert summary.token_of(run) != before, "the browser has to be told"
     assert lock is not None
+
+
+def test_a_resumed_run_does_not_tell_of_its_earlier_attempt(make_run):
+    run = make_run(state="running", started=time.time() + 1)
+    lock = locks.acquire(run.folder / files.LOCK)
+    line = {"current_steps": 30, "total_steps": 30, "loss": 0.5, "remaining_time": "0:00:00"}
+    files.append_metrics(run.folder, line)
+    found = summary.summarise(T, run)
+    assert found["phase"] == "Starting" and found["fraction"] is None and found["ends_at"] is None
+    os.close(lock)
 
 
 def test_a_run_that_was_cut_off_changes_its_token(make_run):

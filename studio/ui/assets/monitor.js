@@ -101,6 +101,7 @@ function take(news) {
 }
 
 function drawSummary() {
+  if (root.dataset.state !== shown.state) window.dispatchEvent(new CustomEvent("studio:shown", { detail: run }));
   root.dataset.state = shown.state;
   part("state").textContent = shown.state_word;
   part("name").textContent = shown.title;

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ def token_of(run: runs.Run) -> str:
 def summarise(t: Catalogue, run: runs.Run) -> dict[str, Any]:
     """Everything above the curves, ready to be shown. Times are seconds since the epoch."""
     status, state, done = run.status, run.state, run.progress()
+    if state in states.ALIVE and stamp(run.folder / files.METRICS)[0] < (status.started or 0) * 1e9:
+        # Resumed: the steps on record are those of an earlier attempt.
+        done = replace(done, step=None, total_steps=None, remaining_s=None)
     active = state in states.LIVE
     needs = waited_for(run) if state in states.WAITING else []
     shown = needs[0].progress() if needs else done

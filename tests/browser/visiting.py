@@ -1,0 +1,92 @@
+"""A studio's page as a process, and a visitor's page in Chromium: what the browser tests are made of."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 120
+WAIT_MS = 60_000
+
+
+class Studio:
+    """The studio's page as a process of its own. `url` ends without a slash."""
+
+    def __init__(self, home: Path, **variables: str) -> None:
+        self.home = home
+        self.variables = variables
+        self.port = 0
+        self.lines: list[str] = []
+        self.start()
+
+    def start(self) -> None:
+        """Start the process, on the port it had before if it had one."""
+        unset = ("GRADIO_SERVER_NAME", "GRADIO_ROOT_PATH", "STUDIO_AUTH", "DISPLAY", "WAYLAND_DISPLAY")
+        environment = {name: value for name, value in os.environ.items() if name not in unset}
+        environment |= {"STUDIO_HOME": str(self.home), "GRADIO_SERVER_PORT": str(self.port), **self.variables}
+        command = [sys.executable, "-c", "from studio.ui.app import run; raise SystemExit(run(open_browser=False))"]
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+        ready = threading.Event()
+        self.reader = threading.Thread(target=self._read, args=(self.process.stdout, ready), daemon=True)
+        self.reader.start()
+        assert ready.wait(START_S) and self.port, "the page did not start:\n" + "".join(self.lines)
+
+    def _read(self, output, ready: threading.Event) -> None:
+        for line in output:
+            self.lines.append(line)
+            found = re.search(r"http://[^\s:]+:(\d+)", line)
+            if found and not ready.is_set():
+                self.port = int(found[1])
+                ready.set()
+        ready.set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def saves(self) -> Path:
+        return self.home / "saves"
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye to anyone."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        """Ctrl-C."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+class Visitor:
+    """A browser page that remembers what went wrong on it and where its requests went."""
+
+    def __init__(self, context) -> None:
+        self.context = context
+        self.page = context.new_page()
+        self.page.set_default_timeout(WAIT_MS)
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def open(self, address: str):
+        """Go there and wait until the page is drawn."""
+        self.page.goto(address)
+        self.page.wait_for_selector("#quickstart")
+        return self.page
+
+    def foreign(self) -> list[str]:
+        """Requests that left this machine."""
+        return [url for url in self.requests if not re.match(r"(https?://127\.0\.0\.1[:/]|data:|blob:|about:)", url)]
