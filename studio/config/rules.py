@@ -102,6 +102,8 @@ def _saving(job: "TrainJob") -> Iterator[Problem]:
 
 
 def _steps(job: "TrainJob") -> Iterator[Problem]:
+    if len(job.devices) > 1:
+        yield Problem("devices", "not_available_yet", {"value": show(job.devices), "instead": job.devices[0]})
     needed = _SCHEDULER_NEEDS.get(job.lr_scheduler_type, ())
     if needed and not any(name in (job.lr_scheduler_kwargs or {}) for name in needed):
         yield _needs("lr_scheduler_type", f"lr_scheduler_kwargs: {{{' / '.join(needed)}}}")

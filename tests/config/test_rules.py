@@ -23,6 +23,7 @@ EVALUATED = {"val_size": 0.1, "eval_strategy": "steps", "eval_steps": 50}
         ({"mask_history": True, "stage": "pt"}, {"mask_history": "needs"}),
         ({"val_size": 0.1, "eval_dataset": "c"}, {"val_size": "conflict"}),
         ({"packing": True}, {"packing": "not_available_yet"}),
+        ({"devices": "0,1"}, {"devices": "not_available_yet"}),
         ({"val_size": 1.5}, {"val_size": "share_or_count"}),
         ({"interleave_probs": "0.5,0.5"}, {"interleave_probs": "conflict"}),
         ({"interleave_probs": "1", "mix_strategy": "interleave_under"}, {"interleave_probs": "one_for_each"}),

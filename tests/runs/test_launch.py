@@ -58,7 +58,7 @@ def machine(monkeypatch):
 ])
 def test_devices_wanted(machine, job, found, keys, wanted):
     machine(*found)
-    assert launch.wanted_devices(job(**{"device": "auto"} | keys)) == wanted
+    assert launch.wanted_devices(job().model_copy(update={"device": "auto"} | keys)) == wanted
 
 
 def test_no_such_device_is_said_at_once(machine, job):
