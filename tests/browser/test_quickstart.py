@@ -13,7 +13,7 @@ from visiting import Studio, Visitor
 
 from studio.runs import folder as files
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 PARAPHRASES = json.loads((ROOT / "tests/fixtures/identity_paraphrases.json").read_text("utf-8"))
 LIMIT_S = 600  # a busy machine; what it takes on a quiet one is measured in tests/bench
