@@ -21,9 +21,10 @@ THREADS = {"OMP_NUM_THREADS": str(os.cpu_count())}  # as a user's start; one thr
 
 
 @pytest.fixture(scope="module")
-def trained(browser, tmp_path_factory):
+def trained(browser, tmp_path_factory, request):
     """What the page showed from the click to the end: (studio, run folder, points seen, answers by prompt)."""
     studio = Studio(tmp_path_factory.mktemp("quickstart"), **THREADS)
+    request.addfinalizer(lambda: leave_nothing_running(studio))
     context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 900})
     visitor = Visitor(context)
     page = visitor.open(studio.url + "/")
@@ -35,6 +36,12 @@ def trained(browser, tmp_path_factory):
     page.wait_for_timeout(3000)  # the last lines
     yield studio, studio.saves / run_id, points, quickstart.answers(page), quickstart.state(page), visitor
     context.close()
+
+
+def leave_nothing_running(studio: Studio) -> None:
+    """Whatever the test did not see the end of ends now."""
+    for status in studio.saves.glob("**/" + files.STATUS):
+        files.request_stop(status.parent, now=True)
     studio.stop()
 
 
