@@ -17,13 +17,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 PARAPHRASES = json.loads((ROOT / "tests/fixtures/identity_paraphrases.json").read_text("utf-8"))
 LIMIT_S = 600  # a busy machine; what it takes on a quiet one is measured in tests/bench
-THREADS = {"OMP_NUM_THREADS": str(os.cpu_count())}  # as a user's start; one thread is for toy models
 
 
 @pytest.fixture(scope="module")
 def trained(browser, tmp_path_factory, request):
     """What the page showed from the click to the end: (studio, run folder, points seen, answers by prompt)."""
-    studio = Studio(tmp_path_factory.mktemp("quickstart"), **THREADS)
+    studio = Studio(tmp_path_factory.mktemp("quickstart"))
     request.addfinalizer(lambda: leave_nothing_running(studio))
     context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 900})
     visitor = Visitor(context)
@@ -69,7 +68,7 @@ def test_nine_of_ten_of_the_set_and_seven_of_ten_paraphrases_know_it(trained, tm
     asked = {"set": [row["instruction"] for row in rows], "held_out": held_out}
     (tmp_path / "asked.json").write_text(json.dumps(asked), "utf-8")
     command = [sys.executable, str(ROOT / "tests/browser/asking.py"), str(trained[1]), str(tmp_path / "asked.json")]
-    environment = os.environ | THREADS | {"STUDIO_HOME": str(trained[0].home), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"STUDIO_HOME": str(trained[0].home), "PYTHONPATH": str(ROOT)}
     answers = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
 
     def share(model: str, group: str) -> float:
@@ -84,7 +83,7 @@ def test_the_command_of_the_readme_trains_it_too(trained, tmp_path):
     """On the starter model that the click has built."""
     command = [sys.executable, "-m", "studio.cli", "train", "presets/quickstart.yaml", f"output_dir={tmp_path / 'run'}",
                "num_train_epochs=1", "eval_steps=11", "save_steps=11"]  # fmt: skip
-    environment = os.environ | THREADS | {"STUDIO_HOME": str(trained[0].home)}
+    environment = os.environ | {"STUDIO_HOME": str(trained[0].home)}
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert (tmp_path / "run" / files.RESULT).is_file()
