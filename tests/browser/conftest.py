@@ -38,9 +38,9 @@ def browser() -> Iterator:
         chromium.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def studio(tmp_path_factory) -> Iterator[Studio]:
-    """A studio for the tests of one file."""
+    """One studio for all tests that leave it as it is."""
     page = Studio(tmp_path_factory.mktemp("studio"))
     yield page
     page.stop()

@@ -53,6 +53,10 @@ class Studio:
     def saves(self) -> Path:
         return self.home / "saves"
 
+    def runs(self) -> list[str]:
+        """The ids of what was started."""
+        return sorted(path.parent.relative_to(self.saves).as_posix() for path in self.saves.rglob("job.yaml"))
+
     def kill(self) -> None:
         """SIGKILL: no goodbye to anyone."""
         self.process.kill()
