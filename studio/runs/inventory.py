@@ -41,6 +41,8 @@ def report(t: Catalogue) -> list[str]:
     lines = [f"{t('terminal.env_studio')}: {__version__} · Python {platform.python_version()} · {system}",
              f"{t('terminal.env_home')}: {paths.home()}", f"{t('terminal.env_devices')}:"]  # fmt: skip
     lines += [f"  {device.kind}:{device.index}  {device.name}{_memory(device)}" for device in seen]
+    for tool, answer in devices.complaints():
+        lines.append(f"  {t('errors.device_tool_failed', device=tool, tool=tool, answer=answer)}")
     lines.append(f"{t('terminal.env_packages')}:")
     for package in known:
         lack = t("terminal.env_missing") if package.extra in needed else t("terminal.env_optional", extra=package.extra)

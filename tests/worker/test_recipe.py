@@ -170,6 +170,21 @@ def test_a_stop_during_evaluation_does_not_wait_for_its_end(train, monkeypatch):
     assert not (folder / files.RESULT).exists()
 
 
+def test_a_stop_in_the_last_evaluation_spares_it_and_the_run_is_finished(train, monkeypatch):
+    from studio.worker.train import callbacks
+
+    stopper = callbacks.StopWish.on_prediction_step
+
+    def stop_now(self, *args, **kwargs):
+        files.request_stop(self.folder)
+        return stopper(self, *args, **kwargs)
+
+    monkeypatch.setattr(callbacks.StopWish, "on_prediction_step", stop_now)
+    code, folder = train("run", val_size=8)
+    assert code == 0 and (folder / files.RESULT).is_file() and (folder / "adapter_model.safetensors").is_file()
+    assert not (folder / "eval_results.json").exists()
+
+
 def test_the_best_checkpoint_is_kept_and_early_stopping_stops(train):
     code, folder = train(
         "run",

@@ -1,5 +1,6 @@
 """Training, in one order for every method: load, rows, build, train, save."""
 
+import contextlib
 from pathlib import Path
 
 from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
@@ -23,10 +24,10 @@ def run(folder: Path, job: TrainJob) -> int:
     """Train as `job` says and leave the results in `folder`. Returns the worker's exit code."""
     progress = Progress(folder)
     try:
-        trainer, _dataset = _build(folder, job, progress)
+        trainer = _build(folder, job, progress)
+        progress("training")
     except StopRequested:
         return STOPPED
-    progress("training")
     try:
         result = trainer.train(resume_from_checkpoint=_checkpoint(job, folder))
     except StopRequested:  # during an evaluation, which a stop does not wait for
@@ -39,7 +40,7 @@ def run(folder: Path, job: TrainJob) -> int:
     return FINISHED
 
 
-def _build(folder: Path, job: TrainJob, progress: Progress) -> tuple[CausalTrainer, data.DataSet]:
+def _build(folder: Path, job: TrainJob, progress: Progress) -> CausalTrainer:
     progress("model")
     set_seed(job.seed)
     path = loading.find(job, progress)
@@ -68,7 +69,7 @@ def _build(folder: Path, job: TrainJob, progress: Progress) -> tuple[CausalTrain
     asked = prompts.choose(job, dataset, tokenizer, template)
     if asked:
         trainer.add_callback(Samples(_answerer(trainer, tokenizer, asked, folder)))
-    return trainer, dataset
+    return trainer
 
 
 def _answerer(trainer: CausalTrainer, tokenizer, asked: list[prompts.Prompt], folder: Path):
@@ -109,9 +110,10 @@ def _save(trainer: CausalTrainer, job: TrainJob, folder: Path, result) -> None:
     trainer.log_metrics("train", metrics)
     trainer.save_metrics("train", metrics)
     if trainer.eval_dataset is not None and job.do_eval is not False:
-        evaluation = trainer.evaluate()
-        trainer.save_metrics("eval", evaluation)
-        metrics |= evaluation
+        with contextlib.suppress(StopRequested):  # all is learned and saved: a stop only spares the evaluation
+            evaluation = trainer.evaluate()
+            trainer.save_metrics("eval", evaluation)
+            metrics |= evaluation
     if not trainer.is_world_process_zero():
         return
     if job.plot_loss:
