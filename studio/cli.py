@@ -74,7 +74,7 @@ def api(words: list[str], t: Catalogue) -> int:
     detach = argv.flag(words, "--detach")
     job = serving.with_key(serving.served_job(words, t, os.environ), t)
     with terminal.counting_presses() as presses:
-        return _follow(runs.submit(job), detach, t, presses)
+        return terminal.attend(runs.submit(job), detach, t, presses)
 
 
 def chat(words: list[str], t: Catalogue) -> int:
@@ -155,7 +155,7 @@ def resume(words: list[str], t: Catalogue) -> int:
             raise argv.Misuse
         overrides = given.values
     with terminal.counting_presses() as presses:
-        return _follow(runs.resume(run, **overrides), detach, t, presses)
+        return terminal.attend(runs.resume(run, **overrides), detach, t, presses)
 
 
 def rename(words: list[str], t: Catalogue) -> int:
@@ -254,24 +254,13 @@ def _launch(kind: str, words: list[str], t: Catalogue) -> int:
         print(notice.text(t), file=sys.stderr if detach else sys.stdout)
     with terminal.counting_presses() as presses:
         run = runs.submit(reading.job)
-        code = _follow(run, detach, t, presses)
+        code = terminal.attend(run, detach, t, presses)
     if code == 0 and not detach:
         from studio import evaluating, exporting
 
         evaluating.show(run, t)  # a training that predicts at its end has figures, too
         exporting.show(run, t)
     return code
-
-
-def _follow(run: runs.Run, detach: bool, t: Catalogue, presses: terminal.Presses) -> int:
-    for sentence in run.notices(t):
-        print(sentence, file=sys.stderr if detach else sys.stdout)
-    if detach and not presses.count:
-        print(run.id)
-        print(t("terminal.detached", run=run.id), file=sys.stderr)
-        return 0
-    print(t("terminal.started", run=run.id, folder=run.folder), flush=True)
-    return terminal.follow(run, t, presses)
 
 
 def _row(summary: runs.Summary, t: Catalogue) -> list[str]:

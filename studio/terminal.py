@@ -168,6 +168,18 @@ class Follower:
         return "  ".join(words)
 
 
+def attend(run: runs.Run, detach: bool, t: Catalogue, presses: Presses) -> int:
+    """Say that a run has started, and follow it, or with `detach` leave it its id; the exit code."""
+    for sentence in run.notices(t):
+        print(sentence, file=sys.stderr if detach else sys.stdout)
+    if detach and not presses.count:
+        print(run.id)
+        print(t("terminal.detached", run=run.id), file=sys.stderr)
+        return 0
+    print(t("terminal.started", run=run.id, folder=run.folder), flush=True)
+    return follow(run, t, presses)
+
+
 def follow(run: runs.Run, t: Catalogue, presses: Presses) -> int:
     """Show the run until it ends; returns its exit code: 0 finished, 3 stopped, 1 else, 130 where the watcher left."""
     follower, answered, advanced_s = Follower(run, t), 0, time.monotonic()

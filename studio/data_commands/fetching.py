@@ -16,10 +16,4 @@ def fetch(words: list[str], t: Catalogue) -> int:
     for notice in reading.notices:
         print(notice.text(t), file=sys.stderr)
     with terminal.counting_presses() as presses:
-        run = runs.submit(reading.job)
-        if detach and not presses.count:
-            print(run.id)
-            print(t("terminal.detached", run=run.id), file=sys.stderr)
-            return 0
-        print(t("terminal.started", run=run.id, folder=run.folder), flush=True)
-        return terminal.follow(run, t, presses)
+        return terminal.attend(runs.submit(reading.job), detach, t, presses)

@@ -10,17 +10,15 @@ and without that (`merge_only`), as LLaMA-Factory compares nothing. Prints one J
 import argparse
 import json
 import multiprocessing
-import os
 import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from tests.bench.training import ROOT, WORDS, make_tokenizer
+from tests.bench.measuring import measure
+from tests.bench.training import WORDS, make_tokenizer
 
 SIZES = {
     "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 12, "num_attention_heads": 16,
@@ -77,7 +75,7 @@ def run_llamafactory(folder: Path, output: Path, options) -> dict:
     config = folder / f"{output.name}.yaml"
     config.write_text(yaml.safe_dump(_job(folder, output) | {"finetuning_type": "lora"}), "utf-8")
     command = [str(options.llamafactory / "bin" / "python"), "-m", "llamafactory.cli", "export", str(config)]
-    return _measure(command, output, folder, options)
+    return measure(command, output, folder, options.threads)
 
 
 def run_studio(folder: Path, output: Path, options, **keys) -> dict:
@@ -87,35 +85,15 @@ def run_studio(folder: Path, output: Path, options, **keys) -> dict:
     run = folder / f"run-{output.name}"
     run.mkdir()
     (run / "job.yaml").write_text(read_mapping("export", _job(folder, output) | keys).job.to_yaml(), "utf-8")
-    measure = _measure([sys.executable, "-m", "studio.worker", str(run)], output, folder, options)
+    found = measure([sys.executable, "-m", "studio.worker", str(run)], output, folder, options.threads)
     result = json.loads((run / "result.json").read_text("utf-8"))
     verdict = result["verdicts"][0]
     merged_s = result["facts"]["merged"]["seconds"]
-    return measure | {"merge_s": merged_s, "ok": verdict["ok"], "logits_within": verdict["max_logit_difference"]}
+    return found | {"merge_s": merged_s, "ok": verdict["ok"], "logits_within": verdict["max_logit_difference"]}
 
 
 def run_merge_only(folder: Path, output: Path, options) -> dict:
     return run_studio(folder, output, options, verify_export=False)
-
-
-def _measure(command: list[str], output: Path, folder: Path, options) -> dict:
-    threads = str(options.threads)
-    env = os.environ | {
-        "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT),
-        "STUDIO_HOME": str(folder / "home"), "DISABLE_VERSION_CHECK": "1", "CUDA_VISIBLE_DEVICES": "",
-    }  # fmt: skip
-    started_s = time.monotonic()
-    with (folder / f"{output.name}.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit((folder / f"{output.name}.log").read_text()[-3000:])
-    return {
-        "wall_s": round(time.monotonic() - started_s, 2),
-        "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
-        "peak_mib": usage.ru_maxrss // (2**20 if sys.platform == "darwin" else 1024),  # bytes there, KiB here
-    }
 
 
 def _difference(folder: Path) -> float:

@@ -9,15 +9,13 @@ whose line of predictions is the same: prompt, answer and label. Prints one JSON
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from tests.bench.training import ROOT, make_inputs
+from tests.bench.measuring import measure
+from tests.bench.training import make_inputs
 
 
 def main() -> None:
@@ -80,28 +78,12 @@ def run_studio(folder: Path, name: str, size: int, options) -> dict:
 
 
 def _measure(command: list[str], output: Path, folder: Path, options) -> dict:
-    env = os.environ | {
-        "OMP_NUM_THREADS": str(options.threads),
-        "MKL_NUM_THREADS": str(options.threads),
-        "HF_HUB_OFFLINE": "1",
-        "STUDIO_HOME": str(folder / "home"),
-        "DISABLE_VERSION_CHECK": "1",
-        "PYTHONPATH": str(ROOT),
-    }
-    started_s = time.monotonic()
-    with (folder / f"{output.name}.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit((folder / f"{output.name}.log").read_text()[-3000:])
+    found = measure(command, output, folder, options.threads)
     result = json.loads((output / "predict_results.json").read_text())
     return {
         "rows_per_s": round(options.rows / result["predict_runtime"], 3),
         "predict_runtime_s": round(result["predict_runtime"], 2),
-        "wall_s": round(time.monotonic() - started_s, 2),
-        "cpu_s": round(usage.ru_utime + usage.ru_stime, 2),
-        "peak_mib": usage.ru_maxrss // (2**20 if sys.platform == "darwin" else 1024),  # bytes there, KiB here
+        **found,
         "bleu-4": result["predict_bleu-4"],
         "rouge-l": result["predict_rouge-l"],
     }

@@ -8,18 +8,16 @@ commands, one after the other, in turns; nothing else should run on the machine.
 
 import argparse
 import json
-import os
 import random
 import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.bench.measuring import measure
+
 WORDS = ("river", "stone", "light", "garden", "window", "market", "teacher", "letter", "winter", "copper", "silver")
 
 
@@ -147,29 +145,14 @@ def run_studio(folder: Path, name: str, options) -> dict:
 
 
 def _measure(command: list[str], output: Path, folder: Path, options) -> dict:
-    env = os.environ | {
-        "OMP_NUM_THREADS": str(options.threads),
-        "MKL_NUM_THREADS": str(options.threads),
-        "HF_HUB_OFFLINE": "1",
-        "STUDIO_HOME": str(folder / "home"),
-        "DISABLE_VERSION_CHECK": "1",
-        "PYTHONPATH": str(ROOT),
-    }
-    started_s = time.monotonic()
-    with (folder / f"{output.name}.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit((folder / f"{output.name}.log").read_text()[-3000:])
-    wall_s = time.monotonic() - started_s
+    found = measure(command, output, folder, options.threads)
     result = json.loads((output / "all_results.json").read_text())
     return {
         "train_runtime_s": round(result["train_runtime"], 2),
-        "wall_s": round(wall_s, 2),
-        "start_and_end_s": round(wall_s - result["train_runtime"], 2),
+        "wall_s": found["wall_s"],
+        "start_and_end_s": round(found["wall_s"] - result["train_runtime"], 2),
         "train_loss": round(result["train_loss"], 4),
-        "peak_mib": usage.ru_maxrss // (2**20 if sys.platform == "darwin" else 1024),  # bytes there, KiB here
+        "peak_mib": found["peak_mib"],
     }
 
 

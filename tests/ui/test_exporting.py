@@ -17,7 +17,7 @@ from studio.text import catalogue
 from studio.ui import starting
 from studio.ui.parts import exporting_means as means
 from studio.ui.parts import exporting_plan as plans
-from studio.ui.parts import exporting_runs
+from studio.ui.parts import run_cards
 from studio.ui.parts.exporting import Exporting
 
 EN, ZH = catalogue("en"), catalogue("zh")
@@ -56,7 +56,7 @@ def test_the_form_starts_what_was_ticked_with_the_adapters_in_their_order(tab, s
                                export_formats=["merged", "gguf"], export_dir=str(tmp_path / "out")))  # fmt: skip
     assert started[0].adapter_name_or_path == ["b", "a"] and started[0].gguf_types == ["q8_0"]
     assert started[0].export_formats == ["merged", "gguf"] and started[0].kind == "export"
-    assert updates[tab.panel] == exporting_runs.show("x/export/y") | {"at": updates[tab.panel]["at"]}
+    assert updates[tab.panel] == run_cards.show("x/export/y") | {"at": updates[tab.panel]["at"]}
 
 
 def test_a_folder_means_the_same_to_page_and_worker(tab, started, home, tmp_path, monkeypatch):

@@ -1,14 +1,8 @@
-// The evaluations there are, and which of them are looked at. Polls `server.listing` with the token of what it shows.
-// tools.js and evaluating.js stand before this in one scope.
-const POLL_MS = { active: 1200, idle: 6000 };
+// The evaluations there are, and which of them are looked at. run_cards.js and evaluating.js stand before this in one
+// scope.
 const FEW = 5;
 const STEP = 10;
-let token = "";
-let rows = [];
 let limit = STEP;
-let timer = 0;
-let hurry = 0;
-let clockOff = 0;
 let wished = addressed();  // what the address names, until it is found
 let stamps = "";           // of the chosen ones, when last told
 
@@ -65,47 +59,23 @@ function settle() {
 
 // ---- what there is ---------------------------------------------------------------------------------------------------
 
-async function refresh() {
-  clearTimeout(timer);
-  if (!element.isConnected) return;
-  if (isSeen()) {
-    const asked = { token, limit, search: part("search").value };
-    const news = await server.listing(asked).catch(() => undefined);
-    part("offline").hidden = news !== undefined;
-    if (news?.error) fail(news.error);
-    else if (news) take(news);
-  }
-  clearTimeout(timer);
-  timer = setTimeout(refresh, Date.now() < hurry || rows.some(({ active }) => active) ? POLL_MS.active : POLL_MS.idle);
-}
+const wishes = () => ({ limit, search: part("search").value });
 
-function take(news) {
-  ({ token, rows } = news);
-  clockOff = news.now - Date.now() / 1000;
-  part("none").hidden = news.all > 0;
+function taken(news) {
   part("search").hidden = news.all < FEW;
   part("more").hidden = news.found <= rows.length;
-  const focused = document.activeElement?.closest?.("#evaluate-runs [data-run]")?.dataset.run;
-  const wasBox = document.activeElement?.type === "checkbox";
-  part("list").replaceChildren(...rows.map(card));
-  if (focused) part("list").querySelector(`[data-run="${CSS.escape(focused)}"] ${wasBox ? "input" : "button"}`)?.focus();
   settle();
   mark();
 }
 
 function card(row) {
-  const box = make("article", "finding ev-run");
-  box.dataset.run = row.id;
-  box.dataset.state = row.state;
+  const box = article(row, "finding ev-run");
   const head = make("header");
   const choice = Object.assign(make("input"), { type: "checkbox", title: words.compare, ariaLabel: `${words.compare}: ${row.name}` });
   choice.addEventListener("change", () => toggle(row, choice.checked));
   const name = button(row.name, () => lookAt(row), "ev-name");
   name.title = row.id;
-  const chip = make("span", "chip", row.word);
-  chip.dataset.state = row.state;
-  const log = button(words.monitor, () => window.dispatchEvent(new CustomEvent("studio:open", { detail: row.id })), "text-button");
-  head.append(choice, name, chip, log);
+  head.append(choice, name, chip(row), monitorLink(row));
   box.append(head, make("p", "quiet", row.about));
   if (row.active) box.append(progress(row));
   if (row.figures.length) {
@@ -113,27 +83,10 @@ function card(row) {
     line.append(...row.figures.map((text) => make("span", "", text)));
     box.append(line);
   }
-  if (row.error) box.append(Object.assign(make("p", "note", row.error), { role: "alert" }));
+  box.append(...trouble(row));
   const line = make("div", "tool-line");
-  line.append(...row.can.map((action) => {
-    const look = `small-button${action === "resume" ? " strong" : ""}`;
-    return button(words[action], (event) => act(event, row, action), look);
-  }));
+  line.append(...actions(row));
   if (row.can.length) box.append(line);
-  return box;
-}
-
-function progress(row) {
-  const box = make("div");
-  const bar = make("div", `bar${row.fraction === null ? " unknown" : ""}`);
-  const filled = make("i");
-  if (row.fraction !== null) filled.style.width = `${(100 * row.fraction).toFixed(1)}%`;
-  bar.append(filled);
-  const line = make("p", "mon-line");
-  const left = row.ends_at ? Math.max(0, Math.round(row.ends_at - Date.now() / 1000 - clockOff)) : null;
-  const time = !left ? "" : say(words.elapsed, { minutes: figure(Math.ceil(left / 60)) });
-  line.append(make("span", "", row.phase), make("span", "quiet", time));
-  box.append(bar, line);
   return box;
 }
 
@@ -146,13 +99,6 @@ function mark() {
   }
 }
 
-async function act(event, row, action) {
-  event.target.disabled = true;
-  hurry = Date.now() + 20000;
-  await call("act", { run: row.id, action });
-  setTimeout(refresh, 300);
-}
-
 let typing = 0;
 part("search").addEventListener("input", () => {
   clearTimeout(typing);
@@ -161,13 +107,10 @@ part("search").addEventListener("input", () => {
 part("more").addEventListener("click", () => { limit += 4 * STEP; refresh(); });
 
 watch("value", () => {  // runs were started
-  const begun = props.value?.runs ?? [];
-  if (!begun.length) return;
-  hurry = Date.now() + 20000;
-  token = "";
-  choose(begun, props.value.base, true);
-  refresh();
-  element.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  const started = props.value?.runs ?? [];
+  if (!started.length) return;
+  choose(started, props.value.base, true);
+  begun();
 });
 window.addEventListener("popstate", () => {
   if (!element.isConnected) return;

@@ -1,67 +1,20 @@
-// The exports there are. Polls `server.listing` with the token of what it shows. tools.js stands before this in one scope.
-const POLL_MS = { active: 1200, idle: 6000 };
-let token = "";
-let rows = [];
-let timer = 0;
-let hurry = 0;
-let clockOff = 0;
+// The exports there are. run_cards.js stands before this in one scope.
 const open = new Set();  // runs whose files are unfolded
 
-async function refresh() {
-  clearTimeout(timer);
-  if (!element.isConnected) return;
-  if (isSeen()) {
-    const news = await server.listing({ token }).catch(() => undefined);
-    part("offline").hidden = news !== undefined;
-    if (news?.error) fail(news.error);
-    else if (news) take(news);
-  }
-  clearTimeout(timer);
-  timer = setTimeout(refresh, Date.now() < hurry || rows.some(({ active }) => active) ? POLL_MS.active : POLL_MS.idle);
-}
-
-function take(news) {
-  ({ token, rows } = news);
-  clockOff = news.now - Date.now() / 1000;
-  part("none").hidden = rows.length > 0;
-  part("list").replaceChildren(...rows.map(card));
-}
+const wishes = () => ({});
+const taken = () => {};
 
 function card(row) {
-  const box = make("article", "finding export");
-  box.dataset.run = row.id;
-  box.dataset.state = row.state;
+  const box = article(row, "finding export");
   const head = make("header");
-  const chip = make("span", "chip", row.word);
-  chip.dataset.state = row.state;
-  head.append(make("b", "", row.about || row.name), chip, make("span", "quiet", row.about ? row.name : ""));
+  head.append(make("b", "", row.about || row.name), chip(row), make("span", "quiet", row.about ? row.name : ""));
   box.append(head);
   if (row.active) box.append(progress(row));
-  if (row.error) box.append(Object.assign(make("p", "note", row.error), { role: "alert" }));
-  box.append(...row.notices.map((text) => make("p", "quiet", text)));
+  box.append(...trouble(row), ...row.notices.map((text) => make("p", "quiet", text)));
   if (row.result) box.append(...outcome(row));
   const line = make("div", "tool-line");
-  line.append(...row.can.map((action) => {
-    const look = `small-button${action === "resume" ? " strong" : ""}`;
-    const made = button(words[action], (event) => act(event, row, action), look);
-    made.dataset.action = action;
-    return made;
-  }));
-  line.append(button(words.monitor, () => window.dispatchEvent(new CustomEvent("studio:open", { detail: row.id })), "text-button"));
+  line.append(...actions(row), monitorLink(row));
   box.append(line);
-  return box;
-}
-
-function progress(row) {
-  const box = make("div");
-  const bar = make("div", `bar${row.fraction === null ? " unknown" : ""}`);
-  const filled = make("i");
-  if (row.fraction !== null) filled.style.width = `${(100 * row.fraction).toFixed(1)}%`;
-  bar.append(filled);
-  const line = make("p", "mon-line");
-  const left = row.ends_at ? Math.max(0, Math.round(row.ends_at - Date.now() / 1000 - clockOff)) : null;
-  line.append(make("span", "", row.phase), make("span", "quiet", left === null ? "" : say(words.left, { minutes: figure(Math.ceil(left / 60)) })));
-  box.append(bar, line);
   return box;
 }
 
@@ -145,19 +98,6 @@ function copied(label, text, className = "") {
   return line;
 }
 
-async function act(event, row, action) {
-  event.target.disabled = true;
-  hurry = Date.now() + 20000;
-  await call("act", { run: row.id, action });
-  setTimeout(refresh, 300);
-}
-
-watch("value", () => {  // a run was started
-  if (!props.value?.run) return;
-  hurry = Date.now() + 20000;
-  token = "";
-  refresh();
-  element.scrollIntoView({ block: "nearest", behavior: "smooth" });
-});
+watch("value", () => props.value?.run && begun());
 seen(refresh);
 refresh();

@@ -21,6 +21,7 @@ from studio.ui.theme import script
 MOST_RUNS = 8
 PREDICTIONS, BENCHMARK = "generated_predictions.jsonl", "benchmark_results.json"
 RESULTS = "predict_results.json"
+SCRIPTS = {"runs": ("run_cards.js",)}  # before its own
 SHEETS = ("tools.css", "evaluating.css")
 
 
@@ -29,7 +30,7 @@ def place(t: Catalogue, name: str, words: Words, functions: Sequence[Callable]) 
     in_html = {key: escape(t(f"evaluate.{name}.{key}")) for key in words.in_html}
     said = {key: t(f"dataset.tools.{key}") for key in SAID}
     said |= {key: t(f"evaluate.{name}.{key}") for key in words.in_script}
-    scripts = ("tools.js", "evaluating.js", f"evaluating_{name}.js")
+    scripts = ("tools.js", "evaluating.js", *SCRIPTS.get(name, ()), f"evaluating_{name}.js")
     return gr.HTML(
         html_template=script(f"evaluating_{name}.html").format(offline=escape(t("dataset.tools.offline")), **in_html),
         js_on_load="\n".join(script(file) for file in scripts),

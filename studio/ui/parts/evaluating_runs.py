@@ -21,12 +21,11 @@ import yaml
 
 from studio import runs
 from studio.config import files as config_files
-from studio.errors import StudioError
 from studio.runs import folder as files
-from studio.runs import jobfile, states
+from studio.runs import jobfile
 from studio.text import Catalogue
 from studio.ui.parts import evaluating_frame as frame
-from studio.ui.parts import serving, summary
+from studio.ui.parts import run_cards, serving, summary
 from studio.ui.parts.tool import Asked, Words, text_of, whole_of
 
 SHOWN, MOST_SHOWN = 10, 400
@@ -70,10 +69,7 @@ def listing(t: Catalogue, asked: Asked) -> dict[str, Any] | None:
     bases = {(fact.model, fact.rows): one.id for one in reversed(every)
              if not (fact := facts_of(Path(one.folder))).adapters and _has_results(Path(one.folder))}  # fmt: skip
     rows = [row(t, runs.Run(Path(one.folder)), bases) for one in found[:limit]]
-    token = hashlib.sha256(json.dumps([rows, len(found)]).encode()).hexdigest()[:12]
-    if token == asked.get("token"):
-        return None
-    return {"token": token, "rows": rows, "found": len(found), "all": len(every), "now": time.time()}
+    return run_cards.news(asked, rows, found=len(found), all=len(every))
 
 
 def is_evaluation(one: runs.Summary) -> bool:
@@ -83,24 +79,15 @@ def is_evaluation(one: runs.Summary) -> bool:
 
 def row(t: Catalogue, run: runs.Run, bases: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     """One run as the list shows it. `base`: the evaluation of what it was before, on the same rows."""
-    state, done, fact = run.state, run.progress(), facts_of(run.folder)
+    shown, fact = run_cards.card(t, run), facts_of(run.folder)
     base = bases.get((fact.before, fact.rows), "") if fact.before else ""
-    return {
-        "id": run.id,
-        "name": run.folder.name,
+    return shown | {
         "about": about(t, run, fact),
-        "state": state,
-        "word": t(f"states.{state}"),
-        "active": state in states.LIVE,
-        "phase": summary.phase(t, run, state, done) if state in states.LIVE else "",
-        "fraction": summary.fraction(done, finished=state == "finished"),
-        "ends_at": summary.ends_at(run.folder, done) if state in states.LIVE else None,
-        "error": run.reason(t) or "" if state in ("failed", "held", "lost", "stopped") else "",
         "figures": figures(t, run.folder),
         "has_results": _has_results(run.folder),
-        "stamp": _stamp(run.folder, state),
+        "stamp": _stamp(run.folder, shown["state"]),
         "base": base if base != run.id else "",
-        "can": summary.steering(run, state, run.kind) if run.kind == "evaluate" else [],
+        "can": shown["can"] if run.kind == "evaluate" else [],
     }
 
 
@@ -173,12 +160,5 @@ def _stamp(folder: Path, state: str) -> str:
 
 
 def act(_t: Catalogue, asked: Asked) -> dict[str, Any]:
-    """Do what a button asks: stop, now or resume."""
-    run, action = frame.run_of(asked), text_of(asked, "action")
-    if run.kind != "evaluate" or action not in summary.steering(run, run.state, run.kind):
-        raise StudioError("tool_unknown", name=action[:80])
-    if action == "resume":
-        runs.resume(run)
-    else:
-        runs.stop(run, now=action == "now")
-    return {}
+    """Do what a button asks."""
+    return run_cards.act("evaluate", asked)

@@ -18,7 +18,7 @@ from studio.text import Catalogue
 from studio.ui import choices, events, starting
 from studio.ui.form import Form
 from studio.ui.parts import exporting_plan as plans
-from studio.ui.parts import exporting_runs, serving
+from studio.ui.parts import exporting_runs, run_cards, serving
 from studio.ui.parts.chosen import told
 from studio.ui.theme import script
 
@@ -184,7 +184,7 @@ class Exporting:
             return self._marked(error.problems)
         for notice in reading.notices:
             gr.Info(notice.text(self.t), duration=events.TOAST_S)
-        return {**self._marked(()), self.panel: exporting_runs.show(run_id)}
+        return {**self._marked(()), self.panel: run_cards.show(run_id)}
 
     def _marked(self, problems: tuple[Problem, ...] | list[Problem]) -> dict:
         return {**self.form.mark(problems), self.board: {"marks": self.form.marks(problems)}}

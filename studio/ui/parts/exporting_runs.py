@@ -1,15 +1,12 @@
 """The exports there are: how far each is, and what came of it: files with their sums, verdicts, what to do next.
 
     screen = exporting_runs.place(t)
-    on(t, button.click, start, …, screen)           # start() gives exporting_runs.show(run_id)
+    on(t, button.click, start, …, screen)           # start() gives run_cards.show(run_id)
     app.get("/exported")(exporting_runs.download)   # a file of an export: /exported?run=ID&file=PATH
 
 All of it follows from the run folders (`result.json`): every browser sees the same, also after a restart.
 """
 
-import hashlib
-import json
-import time
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -22,21 +19,19 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from studio import runs
 from studio.errors import StudioError
 from studio.runs import folder as files
-from studio.runs import states
 from studio.text import Catalogue
-from studio.ui.parts import contestants, summary
+from studio.ui.parts import contestants, run_cards
 from studio.ui.parts import exporting_plan as plans
 from studio.ui.parts.chosen import told
 from studio.ui.parts.exporting_verdicts import verdicts
-from studio.ui.parts.tool import Asked, text_of
+from studio.ui.parts.tool import Asked
 from studio.ui.theme import script
 
-SHOWN = 8
 ADDRESS = "../exported"  # from `/<language>/`
 MOST_DOWNLOAD = 2 * 10**9
 IN_HTML = ("runs", "runs_help", "no_runs", "offline")
 IN_SCRIPT = (
-    "stop", "now", "resume", "monitor", "left", "files", "file", "bytes", "sum", "copy", "copied", "next",
+    "stop", "now", "resume", "monitor", "elapsed", "files", "file", "bytes", "sum", "copy", "copied", "next",
     "download", "folder", "pushed", "sums_help",
 )  # fmt: skip
 
@@ -46,7 +41,7 @@ def place(t: Catalogue) -> gr.HTML:
     words = {key: escape(t(f"export.{key}")) for key in IN_HTML}
     return gr.HTML(
         html_template=script("exporting_runs.html").format(**words),
-        js_on_load="\n".join(script(name) for name in ("tools.js", "exporting_runs.js")),
+        js_on_load="\n".join(script(name) for name in (*run_cards.SCRIPTS, "exporting_runs.js")),
         css_template=script("tools.css"),
         server_functions=[told(t, one) for one in (listing, act)],
         words={key: t(f"export.{key}") for key in IN_SCRIPT},
@@ -56,41 +51,16 @@ def place(t: Catalogue) -> gr.HTML:
     )
 
 
-def show(run_id: str) -> dict[str, Any]:
-    """The value that makes the panel look at once, for a run that was just started."""
-    return {"run": run_id, "at": time.time()}
-
-
 def listing(t: Catalogue, asked: Asked) -> dict[str, Any] | None:
     """The latest exports in words; None if the browser's token says that it has them."""
-    found = [one for one in runs.listing() if one.kind == "export"]
-    live = [one for one in found if one.state in states.LIVE]
-    shown = live + [one for one in found if one.state not in states.LIVE][: max(0, SHOWN - len(live))]
-    rows = [row(t, runs.Run(Path(one.folder))) for one in shown]
-    token = hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]
-    return None if token == asked.get("token") else {"token": token, "rows": rows, "now": time.time()}
+    return run_cards.news(asked, [row(t, run) for run in run_cards.latest("export")])
 
 
 def row(t: Catalogue, run: runs.Run) -> dict[str, Any]:
     """One export as the panel shows it."""
-    state, done = run.state, run.progress()
-    ended = state in ("failed", "held", "lost", "stopped")
-    live = state in states.LIVE
-    return {
-        "id": run.id,
-        "name": run.folder.name,
-        "about": about(t, run),
-        "state": state,
-        "word": t(f"states.{state}"),
-        "active": live,
-        "phase": summary.phase(t, run, state, done) if live else "",
-        "fraction": summary.fraction(done, finished=state == "finished"),
-        "ends_at": summary.ends_at(run.folder, done) if live else None,
-        "error": run.reason(t) or "" if ended else "",
-        "notices": run.notices(t),
-        "can": summary.steering(run, state, "export"),
-        "result": None if live else result(t, run),  # one whose sending failed has been written all the same
-    }
+    shown = run_cards.card(t, run)
+    found = None if shown["active"] else result(t, run)  # one whose sending failed has been written all the same
+    return shown | {"about": about(t, run), "notices": run.notices(t), "result": found}
 
 
 def about(t: Catalogue, run: runs.Run) -> str:
@@ -150,16 +120,8 @@ def facts(t: Catalogue, found: Mapping[str, Any]) -> str:
 
 
 def act(_t: Catalogue, asked: Asked) -> dict[str, Any]:
-    """Do what a button asks: stop, now or resume."""
-    run = runs.find(text_of(asked, "run"))
-    action = text_of(asked, "action")
-    if run.kind != "export" or action not in summary.steering(run, run.state, run.kind):
-        raise StudioError("tool_unknown", name=action[:80])
-    if action == "resume":
-        runs.resume(run)
-    else:
-        runs.stop(run, now=action == "now")
-    return {}
+    """Do what a button asks."""
+    return run_cards.act("export", asked)
 
 
 # ---- files to take home ----------------------------------------------------------------------------------------------

@@ -1,15 +1,13 @@
 """The runs that had, or have, an endpoint write rows: how far they are, what they made, what was refused and why.
 
     screen = generated.place(t)
-    on(t, button.click, start, …, screen)     # start() gives generated.show(run_id)
+    on(t, button.click, start, …, screen)     # start() gives run_cards.show(run_id)
 
 All of it follows from the run folders (`studio.data.asking.journal`): every browser sees the same, also after a
 restart.
 """
 
-import hashlib
 import json
-import time
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -23,12 +21,10 @@ from studio.data.asking import journal
 from studio.data.source import Source
 from studio.errors import StudioError
 from studio.runs import folder as files
-from studio.runs import states
 from studio.text import Catalogue
-from studio.ui.parts import summary, tool
+from studio.ui.parts import run_cards, tool
 from studio.ui.parts.tool import Asked, Words, text_of
 
-SHOWN = 8
 REFUSED_SHOWN = 30
 MOST_CHARS = 600
 IN_HTML = ("runs", "runs_help", "no_runs")
@@ -40,43 +36,23 @@ def place(t: Catalogue) -> gr.HTML:
     return tool.place(t, "generated", Words(IN_HTML, IN_SCRIPT), {}, [listing, act, refused])
 
 
-def show(run_id: str) -> dict[str, Any]:
-    """The value that makes the panel look at once, for a run that was just started."""
-    return {"run": run_id, "at": time.time()}
-
-
 def listing(t: Catalogue, asked: Asked) -> dict[str, Any] | None:
     """The latest runs in words; None if the browser's token says that it has them."""
-    found = [one for one in runs.listing() if one.kind == "generate"]
-    live = [one for one in found if one.state in states.LIVE]
-    shown = live + [one for one in found if one.state not in states.LIVE][: max(0, SHOWN - len(live))]
+    shown = run_cards.latest("generate")
     known = registry.entries(paths.data()) if shown else {}
-    rows = [row(t, runs.Run(Path(one.folder)), known) for one in shown]
-    token = hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]
-    return None if token == asked.get("token") else {"token": token, "rows": rows, "now": time.time()}
+    return run_cards.news(asked, [row(t, run, known) for run in shown])
 
 
 def row(t: Catalogue, run: runs.Run, known: Mapping[str, object]) -> dict[str, Any]:
     """One run as the panel shows it."""
-    state, done = run.state, run.progress()
     figures = files.read_json(run.folder / journal.FIGURES) or {}
     name, about = _asked_of(run)
-    ended = state in ("failed", "held", "lost", "stopped")
-    return {
-        "id": run.id,
+    return run_cards.card(t, run) | {
         "name": name,
         "about": about,
-        "state": state,
-        "word": t(f"states.{state}"),
-        "active": state in states.LIVE,
-        "phase": summary.phase(t, run, state, done) if state in states.LIVE else "",
-        "fraction": summary.fraction(done, finished=state == "finished"),
-        "ends_at": summary.ends_at(run.folder, done) if state in states.LIVE else None,
-        "error": run.reason(t) or "" if ended else "",
         "facts": facts(t, figures),
         "refused": refusals(t, figures),
         "set": name if name in known and figures.get("rows") else "",
-        "can": summary.steering(run, state, "generate"),
     }
 
 
@@ -128,13 +104,5 @@ def _shown(one: Mapping[str, Any]) -> dict[str, str]:
 
 
 def act(_t: Catalogue, asked: Asked) -> dict[str, Any]:
-    """Do what a button asks: stop, now or resume."""
-    run = runs.find(text_of(asked, "run"))
-    action = text_of(asked, "action")
-    if run.kind != "generate" or action not in summary.steering(run, run.state, run.kind):
-        raise StudioError("tool_unknown", name=action[:80])
-    if action == "resume":
-        runs.resume(run)
-    else:
-        runs.stop(run, now=action == "now")
-    return {}
+    """Do what a button asks."""
+    return run_cards.act("generate", asked)

@@ -20,7 +20,7 @@ from studio.runs import states
 from studio.text import Catalogue, catalogue
 from studio.ui import choices, events, starting
 from studio.ui.form import Form
-from studio.ui.parts import generated
+from studio.ui.parts import generated, run_cards
 
 SECTIONS = ("generation", "endpoint", "criteria")
 STORE = "generate"
@@ -106,7 +106,7 @@ class Generating:
             return self.form.mark(error.problems)
         for notice in reading.notices:
             gr.Info(notice.text(self.t), duration=events.TOAST_S)
-        return {**self.form.mark(), self.panel: generated.show(run_id)}
+        return {**self.form.mark(), self.panel: run_cards.show(run_id)}
 
 
 def way_word(t: Catalogue, way: str) -> str:

@@ -22,7 +22,7 @@ from studio.ui.theme import plotly_address, script
 
 COMMON = ("offline", "none_chosen", "stop", "progress")
 SAID = ("waiting", "working", "stopping", "stopped", "cancel")
-SCRIPTS = {"lengths": ("plots.js",)}  # what stands before tools.js
+SCRIPTS = {"lengths": ("plots.js", "tools.js"), "generated": ("tools.js", "run_cards.js")}  # before its own
 ERRAND = """
 <div class="tool-errand" data-errand="{name}">
   <div data-part="at-work" hidden>
@@ -67,7 +67,7 @@ def place(t: Catalogue, name: str, words: Words, works: Mapping[str, Work], func
     said |= {key: t(f"dataset.{name}.{key}") for key in words.in_script}
     return gr.HTML(
         html_template=script(f"{name}.html").format(**common, **places, **in_html),
-        js_on_load="\n".join(script(file) for file in (*SCRIPTS.get(name, ()), "tools.js", f"{name}.js")),
+        js_on_load="\n".join(script(file) for file in (*SCRIPTS.get(name, ("tools.js",)), f"{name}.js")),
         css_template=script("tools.css"),
         server_functions=[*_errand_functions(t, name, works), *(told(t, one) for one in functions)],
         words=said,
