@@ -53,7 +53,7 @@ def read(path: Path) -> list[Prompt]:
     if path.suffix.lower() == ".json":
         rows = list(enumerate(_parsed(path, 1, words), start=1))
     else:
-        lines = [(number, line) for number, line in enumerate(words.splitlines(), start=1) if line.strip()]
+        lines = [(number, line) for number, line in enumerate(words.split("\n"), start=1) if line.strip()]
         as_json = path.suffix.lower() == ".jsonl"
         rows = [(number, _parsed(path, number, line) if as_json else line) for number, line in lines]
     if not rows:
@@ -79,7 +79,7 @@ def written(path: Path, prompts: list[Prompt]) -> int:
             file.truncate(whole)
     except OSError as error:
         raise StudioError("folder_unwritable", path=path, reason=error.strerror or error) from error
-    lines = data[:whole].decode("utf-8", "replace").splitlines()
+    lines = data[:whole].splitlines()
     for place, line in enumerate(lines):
         if place >= len(prompts) or _prompt_of(line) != prompts[place].asked:
             raise StudioError("predictions_other", path=_lines(path), line=place + 1)
@@ -165,7 +165,7 @@ def _lines(path: Path) -> Path:
     return path if path.suffix.lower() == ".jsonl" else path.with_name(f"{path.name}.part")
 
 
-def _prompt_of(line: str) -> object:
+def _prompt_of(line: bytes) -> object:
     try:
         return json.loads(line)["prompt"]
     except (ValueError, KeyError, TypeError):
@@ -176,7 +176,7 @@ def _finish(path: Path) -> None:
     """A list of what has gathered, where the file is to hold one."""
     lines = _lines(path)
     if lines != path:
-        found = [json.loads(line) for line in lines.read_text("utf-8").splitlines()]
+        found = [json.loads(line) for line in lines.read_bytes().splitlines()]
         files.write_text_atomic(path, json.dumps(found, ensure_ascii=False, indent=2) + "\n")
         lines.unlink()
 

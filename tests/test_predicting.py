@@ -56,6 +56,18 @@ def test_it_goes_on_where_it_was_cut_off(behave, tmp_path):
     assert (tmp_path / "out.jsonl").read_text() == whole
 
 
+def test_separators_of_unicode_do_not_end_a_line(behave, tmp_path):
+    prompts = ["a\u2028b", "c\u0085d"]
+    assert predict(tmp_path, prompts=prompts, name="out.json").wait(30) == 0
+    rows = json.loads((tmp_path / "out.json").read_text())
+    assert [row["prompt"] for row in rows] == prompts
+    (tmp_path / "out.json").rename(tmp_path / "first.json")
+    part = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows[:1])
+    (tmp_path / "out.json.part").write_text(part, "utf-8")
+    assert "1 of 2" in predict(tmp_path, name="out.json").communicate(timeout=30)[1]
+    assert json.loads((tmp_path / "out.json").read_text()) == rows
+
+
 def test_ctrl_c_keeps_what_is_answered(behave, tmp_path):
     process = predict(tmp_path, "max_concurrent=1", prompts=["a", "b", "long", "c"])
     wait_until(lambda: (tmp_path / "out.jsonl").exists() and len(lines(tmp_path)) == 2)

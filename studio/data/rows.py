@@ -135,6 +135,7 @@ def write(folder: Path, rows: Iterable[tuple[int, Encoded]], end_id: int | None,
     while they do) last. The folder appears whole or not at all."""
     building = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
+        shutil.rmtree(building, ignore_errors=True)  # a killed process of this number; containers give them out again
         building.mkdir(parents=True, exist_ok=True)
         _write_rows(building, rows, end_id)
         (building / FACTS).write_text(json.dumps({**facts, "end_id": end_id}, ensure_ascii=False), "utf-8")

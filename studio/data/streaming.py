@@ -19,13 +19,14 @@ def array_items(file: Path, block_chars: int = BLOCK_CHARS) -> Iterator[object]:
         with file.open(encoding=charset.codec(file)) as stream:
             text.stream = stream
             text.expect("[")
-            if text.peek() == "]":
-                return
-            while True:
+            if text.peek() != "]":
                 yield text.item()
-                if text.peek() == "]":
-                    return
-                text.expect(",")
+                while text.peek() != "]":
+                    text.expect(",")
+                    yield text.item()
+            text.expect("]")
+            if text.skip_space():
+                raise text.error("data_json_broken", "Extra data", text.position)
     except UnicodeDecodeError as error:
         raise StudioError("data_not_utf8", file=file, line=charset.bad_line(file), why=error.reason) from None
 
@@ -48,8 +49,8 @@ class _Window:
         self.columns_before = 0
         self.decode = json.JSONDecoder().raw_decode
 
-    def peek(self) -> str:
-        """The next character that is not space; fails at the end of the file."""
+    def skip_space(self) -> str:
+        """The next character that is not space; none at the end of the file."""
         while True:
             text, position = self.text, self.position
             while position < len(text) and text[position] in SPACE:
@@ -58,11 +59,17 @@ class _Window:
             if position < len(text):
                 return text[position]
             if not self._more():
-                raise self._error("data_json_cut", "Unexpected end of file", position)
+                return ""
+
+    def peek(self) -> str:
+        """The same, but fails at the end of the file."""
+        if found := self.skip_space():
+            return found
+        raise self.error("data_json_cut", "Unexpected end of file", self.position)
 
     def expect(self, wanted: str) -> None:
         if self.peek() != wanted:
-            raise self._error("data_json_broken", f"Expecting '{wanted}'", self.position)
+            raise self.error("data_json_broken", f"Expecting '{wanted}'", self.position)
         self.position += 1
 
     def item(self) -> object:
@@ -75,9 +82,9 @@ class _Window:
                 cut = error.pos > len(self.text) - CUT_CHARS or error.msg.startswith("Unterminated string")
                 if cut and self._more():
                     continue
-                raise self._error("data_json_cut" if cut else "data_json_broken", error.msg, error.pos) from None
+                raise self.error("data_json_cut" if cut else "data_json_broken", error.msg, error.pos) from None
             except (ValueError, RecursionError) as error:
-                raise self._error("data_json_broken", reason(error), self.position) from None
+                raise self.error("data_json_broken", reason(error), self.position) from None
             if end == len(self.text) and isinstance(value, int | float) and self._more():
                 continue  # the block may have ended inside a number
             self.position = end
@@ -95,7 +102,7 @@ class _Window:
         self.position = 0
         return True
 
-    def _error(self, key: str, why: str, position: int) -> StudioError:
+    def error(self, key: str, why: str, position: int) -> StudioError:
         passed = self.text[:position]
         line = 1 + self.lines_before + passed.count("\n")
         column = len(passed) - passed.rfind("\n") + (self.columns_before if "\n" not in passed else 0)

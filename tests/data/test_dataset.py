@@ -109,8 +109,9 @@ def test_streaming_reads_what_is_needed(put, make_job, tokenizer_dir):
 
 def test_cache_is_by_content(put, make_job, tokenizer_dir, monkeypatch):
     file = put("a.json", pairs(4))
-    job = make_job(dataset=[str(file)])
+    job, text = make_job(dataset=[str(file)]), make_job(dataset=[str(file)], stage="pt")
     before = contents(data.load(job, tokenizer_dir).train)
+    data.load(text, tokenizer_dir)
     counted = []
     encode = intake.Encoder.encode
     monkeypatch.setattr(intake.Encoder, "encode", lambda self, rows: counted.append(len(rows)) or encode(self, rows))
@@ -120,6 +121,9 @@ def test_cache_is_by_content(put, make_job, tokenizer_dir, monkeypatch):
         data.load(job.model_copy(update=changed), tokenizer_dir)
         assert counted, changed
         counted.clear()
+    data.load(text.model_copy(update={"split_special_tokens": True}), tokenizer_dir)
+    assert counted
+    counted.clear()
     data.load(job.model_copy(update={"seed": 3, "val_size": 1}), tokenizer_dir)
     assert not counted
     put("a.json", pairs(4, "new {}"))

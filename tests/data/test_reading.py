@@ -102,6 +102,14 @@ def test_broken_array_names_line_and_column(put, block):
     assert error.value.values["column"] in (9, 10)  # Python 3.13 names the comma before
 
 
+@pytest.mark.parametrize("more", ["[{}]", "]", ', {"a": 2}]', "\n\n x"])
+def test_what_stands_behind_the_array_is_not_left_out_in_silence(put, more):
+    error = refused(put("two.json", '[{"a": 1}]\n' + more))
+    assert (error.key, error.values["why"]) == ("data_json_broken", "Extra data")
+    assert error.values["line"] == 4 - 2 * (not more.startswith("\n"))
+    assert len(read(put("one.json", '[{"a": 1}]\n \n'))) == 1
+
+
 @pytest.mark.parametrize("value", ["[" * 200_000 + "]" * 200_000, "1" * 5_000])
 def test_json_beyond_measure(put, value):
     rows = '{"a": 1}', f'{{"a": {value}}}'

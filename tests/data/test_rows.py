@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from studio.data import rows as stores
 from studio.data.encode import IGNORE, Encoded
 from studio.data.rows import EncodedRows, Store, write
 from studio.errors import StudioError
@@ -51,6 +52,14 @@ def test_rows_travel_to_another_process(tmp_path):
     assert len(sent) < 2_000
 
 
+def test_what_a_killed_process_of_the_same_number_left_is_not_gone_on_with(tmp_path):
+    left = tmp_path / f".a.{os.getpid()}"
+    left.mkdir()
+    (left / "splits.i64").write_bytes(np.array([7, 7], np.int64).tobytes())
+    pair = Encoded([1, 2], [IGNORE, 2], rejected=Encoded([1, 3], [IGNORE, 3]))
+    assert store(tmp_path / "a", [pair]).splits.tolist() == [2]
+
+
 def test_nothing_is_left_of_a_store_that_failed(tmp_path):
     def broken():
         yield 1, ROWS[0]
@@ -61,12 +70,10 @@ def test_nothing_is_left_of_a_store_that_failed(tmp_path):
     assert list((tmp_path / "stores").iterdir()) == []
 
 
-def test_full_disk_is_said(tmp_path):
+def test_full_disk_is_said(tmp_path, monkeypatch):
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full on this system")
-    folder = tmp_path / f".a.{os.getpid()}"
-    folder.mkdir()
-    (folder / "ids.int32").symlink_to("/dev/full")
+    monkeypatch.setattr(stores, "IDS", "/dev/full")
     with pytest.raises(StudioError) as error:
         store(tmp_path / "a", [Encoded(list(range(9_000)), list(range(9_000)))] * 20)
     assert error.value.key == "data_disk_full" and not (tmp_path / "a").exists()

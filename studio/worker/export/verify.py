@@ -136,7 +136,7 @@ def _sampled(source: Source) -> list[str]:
     if source.run is None:
         return []
     try:
-        lines = (source.run / run_folder.SAMPLES).read_text("utf-8").splitlines()
+        lines = (source.run / run_folder.SAMPLES).read_bytes().splitlines()
     except OSError:
         return []
     found = []
