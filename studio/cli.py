@@ -155,7 +155,8 @@ def resume(words: list[str], t: Catalogue) -> int:
             raise argv.Misuse
         overrides = given.values
     with terminal.counting_presses() as presses:
-        return terminal.attend(runs.resume(run, **overrides), detach, t, presses)
+        run = runs.resume(run, **overrides)
+        return _told(run, terminal.attend(run, detach, t, presses), detach, t)
 
 
 def rename(words: list[str], t: Catalogue) -> int:
@@ -254,11 +255,17 @@ def _launch(kind: str, words: list[str], t: Catalogue) -> int:
         print(notice.text(t), file=sys.stderr if detach else sys.stdout)
     with terminal.counting_presses() as presses:
         run = runs.submit(reading.job)
-        code = terminal.attend(run, detach, t, presses)
-    if code == 0 and not detach:
+        return _told(run, terminal.attend(run, detach, t, presses), detach, t)
+
+
+def _told(run: runs.Run, code: int, detach: bool, t: Catalogue) -> int:
+    """Say what a run that was followed to its end has found or left; its exit code. An export that its hub refused has
+    been written all the same."""
+    if code != terminal.LEFT and not detach:
         from studio import evaluating, exporting
 
-        evaluating.show(run, t)  # a training that predicts at its end has figures, too
+        if code == 0:
+            evaluating.show(run, t)  # a training that predicts at its end has figures, too
         exporting.show(run, t)
     return code
 

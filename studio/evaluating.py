@@ -13,6 +13,7 @@ from studio.text import Catalogue
 
 TABLE, BENCHMARKS, PREDICTIONS = "results.log", "benchmark_results.json", "predict_results.json"
 COUNTS = ("num_rows", "num_scored", "num_broken", "runtime", "samples_per_second", "steps_per_second")
+NOT_ASKED = "not_asked"
 UNSHOWN = ("left_out", "model_preparation_time")
 
 
@@ -31,7 +32,7 @@ def postprocess(words: list[str], t: Catalogue) -> int:
 
     rules, place = grammar.load(words[1]), predictions.place_of(words[0])
     written = grammar.postprocess(place, rules)
-    print(t("terminal.postprocessed", file=written))
+    print(t("notices.postprocessed", **vars(written)))
     return 0
 
 
@@ -66,7 +67,8 @@ def _predictions(folder: Path, t: Catalogue) -> list[str]:
     head = [["", t("terminal.eval_all"), *named]] if listed else []
     rows = [[_short(key), *(_number(one.get(key)) for one in (found, *listed))] for key in (*names, *counts)]
     told = terminal.table([*head, *rows]) if rows else []
-    return told + [_left_out(metric, why, t) for metric, why in found.get("predict_left_out", {}).items()]
+    left_out = found.get("predict_left_out", {}).items()
+    return told + [_left_out(metric, why, t) for metric, why in left_out if why != NOT_ASKED]
 
 
 def _figures(found: Mapping[str, Any]) -> list[str]:

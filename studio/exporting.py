@@ -1,5 +1,5 @@
-"""The commands `export` and `convert`: a job from their words; of an export in the end what was written, whether it is
-the same, what is next."""
+"""The commands `export` and `convert`: a job from their words; in the end what was written, if it is the same, what is
+next."""
 
 import re
 from collections.abc import Mapping
@@ -18,10 +18,14 @@ def converting(words: list[str]) -> list[str]:
 
 
 def show(run: runs.Run, t: Catalogue) -> None:
-    """Print what a finished export has left; nothing where it wrote no result."""
-    found = files.read_json(run.folder / files.RESULT)
-    if found and found.get("export_dir"):
-        print("\n".join(lines(found, t)))
+    """Print where a build has put a model, and what an export has left, also one that only its hub refused; nothing
+    where a run wrote no result."""
+    found = files.read_json(run.folder / files.RESULT) or {}
+    if run.kind == "build" and found.get("path"):
+        print(t("terminal.built", path=found["path"]))
+    if run.kind == "export" and found.get("export_dir"):
+        unsent = [] if run.state == "finished" else [t("terminal.export_unsent", run=run.id)]
+        print("\n".join([*lines(found, t), *unsent]))
 
 
 def lines(found: Mapping[str, Any], t: Catalogue) -> list[str]:

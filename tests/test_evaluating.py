@@ -40,11 +40,12 @@ def toy_model(tmp_path_factory):
 
 def test_a_benchmark_from_the_command_to_its_table(toy_model, capsys, tmp_path):
     """Journey A9's words, with the studio's own exam in the place of MMLU: a real run, a real worker."""
-    words = f"--model_name_or_path {toy_model} --template fewshot --task mini --split test --lang en --n_shot 2"
+    words = f"--model_name_or_path {toy_model} --template fewshot --task mini --split validation --lang en --n_shot 5"
     words = [*words.split(), "--batch_size", "1", "--device", "cpu", "--save_dir", f"{tmp_path}/out"]
     assert cli.main(["eval", *words]) == 0
     out = capsys.readouterr().out
     table = (tmp_path / "out" / evaluating.TABLE).read_text("utf-8")
+    assert "mini has no part validation" in out
     assert out.rstrip().endswith("25 questions, 25 of them scored.") and out.count(table.splitlines()[0]) == 2
     letters = files.read_json(tmp_path / "out" / "results.json")
     assert set(letters) == {"arithmetic", "everyday", "geography", "language", "nature"}
@@ -65,10 +66,12 @@ def test_a_training_file_is_evaluated(behave, capsys, tmp_path):
     assert cli.main(["eval", "toy/lora/r", "--detach"]) == 0
     job = runs.find(capsys.readouterr().out.strip()).job()
     assert job.adapter_name_or_path == [str(folder)] and job.dataset == ["identity"]
+    assert cli.main(["eval", "predictions_from=answers.jsonl", "--detach"]) == 0
+    assert capsys.readouterr().out.startswith("predictions/evaluate/")  # not in a folder of the file's name
 
 
 def test_figures_as_a_table(capsys):
-    found = {"predict_rouge-1": 41.5, "predict_num_rows": 1200, "predict_left_out": {"sql": "no_databases"},
+    found = {"predict_rouge-1": 41.5, "predict_num_rows": 1200, "predict_left_out": {"sql": "no_databases", "f1": "not_asked"},
              "predict_runtime": 3.25, "predict_model_preparation_time": 0.1,
              "by_system": [{"system": 0, "predict_rouge-1": 40.0}, {"system": 1}]}  # fmt: skip
     written(paths.saves() / "toy/evaluate/one", {evaluating.PREDICTIONS: found})
@@ -77,7 +80,7 @@ def test_figures_as_a_table(capsys):
     assert " ".join(lines[0]) == "all system message 1 system message 2"
     assert lines[1:4] == [["rouge-1", "41.50", "40.00", "–"], ["num_rows", "1,200", "–", "–"],
                           ["runtime", "3.25", "–", "–"]]  # fmt: skip
-    assert " ".join(lines[4]) == "sql: not scored, no folder of databases was named."
+    assert " ".join(lines[4]) == "sql: not scored, no folder of databases was named." and len(lines) == 5
 
 
 def test_benchmarks_as_a_table(capsys):
@@ -101,7 +104,8 @@ def test_postprocess(name, tmp_path, capsys):
     named = {"folder": str(folder), "file": str(folder / predictions.PREDICTIONS)}.get(name, name)
     assert cli.main(["postprocess", named, str(tmp_path / "grammar.yaml")]) == 0
     file = folder / "predict_postprocessed.json"
-    assert str(file) in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert str(file) in out and "1 answers" in out and "0 of them" in out
     (row,) = json.loads(file.read_text("utf-8"))
     assert row["output_1"] == ["走", "停"] and row["output_2"] == ["拿，杯子，桌上", "放，书，架上"]
 

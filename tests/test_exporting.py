@@ -2,8 +2,9 @@
 
 import pytest
 from acting import TOY
+from exported import exported, finish
 
-from studio import cli, exporting
+from studio import cli, exporting, runs
 from studio.config import read_arguments
 from studio.errors import StudioError
 from studio.text import catalogue
@@ -58,6 +59,25 @@ def test_the_end_is_told_in_words(language):
     assert "4" in told[3] and "6" in told[4] and "adapter" in told[5] and "cd" in told[6]
     assert told[-1] == "  vllm serve /out"
     assert len({line.replace("merged", "").replace("pth", "") for line in told}) == len(told)
+
+
+@pytest.mark.parametrize("state", ["finished", "failed"])
+def test_an_export_that_its_hub_refused_is_told_all_the_same(state, home, capsys):
+    folder = exported(home / "saves", "one", "finished", result={"pushed": None})
+    finish(folder, "export", state)
+    exporting.show(runs.find("starter/export/one"), catalogue("en"))
+    told = capsys.readouterr().out
+    assert str(folder / "model") in told and ("studio resume starter/export/one" in told) == (state == "failed")
+
+
+def test_a_conversion_says_where_the_model_is(home, capsys):
+    folder = home / "saves" / "llama" / "build" / "one"
+    folder.mkdir(parents=True)
+    finish(folder, "build", "finished")
+    (folder / "job.yaml").write_text("kind: build\nwhat: convert\n")
+    (folder / "result.json").write_text('{"path": "/models/llama"}')
+    exporting.show(runs.find("llama/build/one"), catalogue("en"))
+    assert capsys.readouterr().out == "It is in /models/llama\n"
 
 
 def test_what_cannot_be_done_is_said_and_nothing_starts(capsys):

@@ -23,6 +23,10 @@ class TemplateSection(Section):
     """How a conversation is written for this model. Empty takes the model's own chat template, which is nearly always
     right for a model that already chats."""
 
+    tool_format: ToolFormat | None = None
+    """How tools and calls are written, for a template named above. Empty takes the way of its family, which is nearly
+    always right."""
+
 
 class SetsSection(Section):
     section: ClassVar[str] = "data"
@@ -67,10 +71,6 @@ class RowsSection(Section):
 
     preserve_thinking: Annotated[bool, Ui(when=CHAT)] = False
     """Keep the thoughts of earlier answers in a conversation instead of dropping them."""
-
-    tool_format: Annotated[ToolFormat | None, Ui(when=CHAT)] = None
-    """How tools and calls are written, for a template named above. Empty takes the way of its family, which is nearly
-    always right."""
 
     placeholders: dict[str, str] = {}
     """Words to put for {{marks}} in the data: `name: Ada` writes Ada wherever a row says {{name}}."""

@@ -24,6 +24,10 @@ class EvaluatedSection(Section):
     """What the rows are: conversations whose answers are predicted (`sft`), or plain texts of which only the perplexity
     is measured (`pt`)."""
 
+    held_back_of: Annotated[str | None, Ui(when=f"{PREDICTS} & val_size")] = None
+    """The training whose held-back rows are asked: the folder of a run, or the file that it was started from. Empty
+    reckons them from the keys here."""
+
     per_device_eval_batch_size: Annotated[int, Field(ge=1), Ui(step=1, tier="basic")] = 8
     """Rows answered at once. Raising it is faster and takes more memory."""
 

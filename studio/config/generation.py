@@ -106,7 +106,8 @@ class GenerationSection(Section):
     """How much of a document is shown at once, in characters. Raising it gives wider questions and costs tokens."""
 
     overlap_chars: Annotated[int, Field(ge=0), Ui(step=50, when=ASKED)] = 200
-    """How much of a piece is repeated in the next one, so that nothing is torn apart."""
+    """How much of a piece is repeated in the next one, so that nothing is torn apart: at most half of chunk_chars.
+    Raising it makes more pieces, and more requests."""
 
     questions_per_chunk: Annotated[int, Field(ge=1, le=50), Ui(step=1, when=ASKED, tier="basic")] = 3
     """How many questions are asked about each piece."""
@@ -174,8 +175,8 @@ def check(job: "GenerateJob") -> Iterator[Problem]:
     for mark in MARKS[job.way] if job.ask_prompt else ():
         if f"{{{mark}}}" not in job.ask_prompt:
             yield Problem("ask_prompt", "lacks_mark", {"mark": f"{{{mark}}}"})
-    if job.overlap_chars >= job.chunk_chars:
-        yield Problem("overlap_chars", "not_below", {"bound": job.chunk_chars, "value": job.overlap_chars})
+    if job.overlap_chars > job.chunk_chars // 2:
+        yield Problem("overlap_chars", "too_big", {"bound": job.chunk_chars // 2, "value": job.overlap_chars})
     if job.max_answer_chars and job.max_answer_chars < job.min_answer_chars:
         yield Problem("max_answer_chars", "too_small", {"bound": job.min_answer_chars, "value": job.max_answer_chars})
 

@@ -121,8 +121,10 @@ def _layer(kind: str, file: Path, mapping: dict[str, object]) -> tuple[str, dict
     written = "schema_version" in mapping
     if kind in source.READERS and mapping.get("kind") == "train":
         keys = _of_kind("train", file, mapping)
-        return (TRAINED, source.kept_keys(kind, keys)) if written else ("file", keys)
-    return RUN if written else "file", _of_kind(kind, file, mapping)
+        split = source.split(kind, file, keys)
+        return (TRAINED, source.kept_keys(kind, keys) | split) if written else ("file", keys | split)
+    keys = _of_kind(kind, file, mapping)
+    return (RUN, keys) if written else ("file", keys | source.split(kind, file, keys))
 
 
 def _of_kind(kind: str, file: Path, mapping: dict[str, object]) -> dict[str, object]:
@@ -140,7 +142,7 @@ def _read(kind: str, layers: Layers) -> Reading:
     trains = _asks(joined, "do_train")
     kind, told = ("evaluate", (Notice("predicts"),)) if kind == "train" and _only_predicts(joined) else (kind, ())
     draft = translate(kind, joined)
-    told += source.take(draft, trains)
+    told += (*source.take(draft, trains), *source.asked_as_conversations(draft))
     problems, job = list(draft.problems), None
     try:
         job = JOBS[kind](**draft.values, extra=draft.extra)

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 from studio import paths
 from studio.config.draft import RUN, TRAINED, Draft
@@ -16,7 +17,7 @@ from studio.config.knobs import fields
 from studio.config.problems import Notice
 from studio.config.values import prepare
 
-ADAPTER, MODEL, OUTPUT = "adapter_name_or_path", "model_name_or_path", "output_dir"
+ADAPTER, MODEL, OUTPUT, SPLIT = "adapter_name_or_path", "model_name_or_path", "output_dir", "held_back_of"
 EXPORT = "export_dir"
 # In a training job these are about the training, though a server has keys of the same names.
 _OF_TRAINING = ("sample_prompts", "max_new_tokens", "do_sample", "stop_grace_s", "auto_resume", "seed")
@@ -40,6 +41,26 @@ def kept_keys(kind: str, trained: Mapping[str, object]) -> dict[str, object]:
     if result and result[0] == ADAPTER:
         kept[ADAPTER] = [*below, str(result[1])]
     return kept
+
+
+def split(kind: str, file: Path, trained: Mapping[str, object]) -> dict[str, object]:
+    """Where an evaluation finds which rows the training of this file holds back: in its run, else in the file."""
+    if kind != "evaluate" or not trained.get("val_size") or trained.get("eval_dataset") or SPLIT in trained:
+        return {}
+    run = folder(str(trained[OUTPUT])) if trained.get(OUTPUT) else file.parent
+    return {SPLIT: str(run if (run / "job.yaml").is_file() else Path(os.path.abspath(file)))}
+
+
+def asked_as_conversations(draft: Draft) -> tuple[Notice, ...]:
+    """The stage of a training file is about its training: judged rows are asked as the conversations they are."""
+    stage, layer = draft.values.get("stage"), draft.sources.get("stage")
+    trained = fields(JOBS["train"])["stage"].annotation
+    if draft.kind != "evaluate" or layer not in (TRAINED, "file") or stage not in get_args(trained):
+        return ()
+    if stage in get_args(fields(JOBS["evaluate"])["stage"].annotation):
+        return ()
+    draft.values["stage"] = "sft"
+    return (Notice("asked_as_conversations", {"stage": stage}),)
 
 
 def take(draft: Draft, trains: bool) -> tuple[Notice, ...]:

@@ -24,6 +24,8 @@ def source_of(path: Path) -> Source:
     """How to read `path`. Raises StudioError where no known columns are found, with the columns there are."""
     source = Source(name=path.name, path=path, media_dir=path if path.is_dir() else path.parent)
     rows = [raw for _, raw in islice(reading.read_rows(source), NUM_PEEK_ROWS) if isinstance(raw, dict)]
+    if not rows:
+        raise StudioError("data_not_objects", file=path)
     rows = [{name: _listed(value) for name, value in raw.items()} for raw in rows]
     row = _merged(rows)
     pair = _pair(row)
@@ -34,13 +36,15 @@ def source_of(path: Path) -> Source:
         if isinstance(row.get(name), list):
             return _chat(source, name, rows, name)
     columns = _columns(row)
+    if columns is None and len(rows) == 1 and any(isinstance(value, list) for value in row.values()):
+        raise reading.one_object(path, row)
     if columns is None:
         raise StudioError("data_columns_unknown", file=path, columns=", ".join(map(str, row)) or "–")
     return replace(source, columns=columns)
 
 
 def _listed(value: object) -> object:
-    return formats.unpacked("messages", value) if isinstance(value, str) else value
+    return formats.unpacked("messages", value)
 
 
 def _pair(row: dict) -> tuple[str, str] | None:

@@ -49,11 +49,7 @@ def to_row(source: Source, raw: object, placeholders: dict[str, str] | None = No
         return Problem("not_object", {"kind": type(raw).__name__})
     filler = Filler(placeholders or {})
     try:
-        fields = {name: filler.fill(raw.get(column)) for name, column in _named(source.columns)}
-        for name in LISTS:
-            if isinstance(fields.get(name), str) and "[" in fields[name]:
-                fields[name] = unpacked(name, fields[name])
-                characters.check(fields[name])
+        fields = {name: filler.fill(unpacked(name, raw.get(column))) for name, column in _named(source.columns)}
         if source.is_text:
             text = _text(source.columns, raw, fields)
             return Row(text=text, unfilled=filler.unfilled(), **media.of_row(source, fields, [text]))
@@ -76,12 +72,21 @@ def _named(columns: Columns) -> tuple[tuple[str, str], ...]:
     return tuple((name, column) for name, column in vars(columns).items() if column)
 
 
-def unpacked(name: str, text: str) -> object:
-    """The list that a table holds as JSON text; any other text as it is.
+def unpacked_row(source: Source, raw: object) -> object:
+    """The row with lists where a table holds them as JSON text, so that words in them can be changed."""
+    if not isinstance(raw, dict):
+        return raw
+    lists = {column: unpacked(name, raw.get(column)) for name, column in _named(source.columns) if name in LISTS}
+    lists = {column: value for column, value in lists.items() if value is not raw.get(column)}
+    return raw | lists if lists else raw
+
+
+def unpacked(name: str, text: object) -> object:
+    """The list that a table holds as JSON text in the column for `name`; anything else as it is.
 
     An answer may be JSON itself: in the columns of answers only a conversation is taken for a list.
     """
-    if text.lstrip().startswith("["):
+    if name in LISTS and isinstance(text, str) and text.lstrip().startswith("["):
         with suppress(ValueError, RecursionError):
             found = json.loads(text)
             first = found[0] if found else None

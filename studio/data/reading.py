@@ -17,6 +17,7 @@ from studio.errors import StudioError
 
 NUM_BATCH_ROWS = 1_000
 MAX_BATCH_BYTES = 8 << 20
+MAX_LIST_CHARS = 16 << 20  # of a line that may be a list for itself
 MAX_OBJECT_BYTES = 64 << 20  # a file that is one JSON object is looked at up to this size, to say what it is
 INFO = "dataset_info.json"
 STATE = "state.json"  # what the `datasets` library writes beside its .arrow files
@@ -96,10 +97,12 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
     name = charset.of_file(file)
     if name != charset.UTF8:
         with file.open(encoding=name, newline="\n") as stream:
-            yield from ((number, text) for number, text in enumerate(stream, 1) if text.strip())
+            for number, text in enumerate(streaming.lines(stream, file), 1):
+                if text.strip():
+                    yield number, text
         return
     with file.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(streaming.lines(stream, file), 1):
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
@@ -118,7 +121,8 @@ def _jsonl(file: Path) -> Iterator[object]:
             where = {"file": file, "line": number, "column": column, "why": streaming.reason(error)}
             if is_first:
                 _refuse_object(file)
-            raise StudioError("data_json_broken" if text.endswith("\n") else "data_json_cut", **where) from None
+            is_cut = not text.endswith("\n") and streaming.is_cut(error, text)
+            raise StudioError("data_json_cut" if is_cut else "data_json_broken", **where) from None
         is_first = False
 
 
@@ -130,15 +134,33 @@ def _refuse_object(file: Path) -> None:
         found = json.loads(file.read_text(charset.codec(file)))
     except (ValueError, RecursionError):
         return
-    lists = [key for key, value in found.items() if isinstance(value, list)] if isinstance(found, dict) else []
-    raise StudioError("data_json_object", file=file, keys=", ".join(lists or list(found)[:8]) or "–")
+    if isinstance(found, dict):
+        raise one_object(file, found)
+
+
+def one_object(file: Path, found: dict) -> StudioError:
+    """What is said of a file that is one JSON object: which of its parts may be the rows."""
+    lists = [key for key, value in found.items() if isinstance(value, list)]
+    return StudioError("data_json_object", file=file, keys=", ".join(lists or list(found)[:8]) or "–")
+
+
+def is_array(file: Path) -> bool:
+    """Whether a file of JSON is one array of rows and not a row a line, whatever it is called."""
+    with file.open(encoding=charset.codec(file), errors="ignore", newline="\n") as stream:
+        start = stream.read(4096).lstrip()
+        if not start.startswith("[") or file.suffix.lower() == ".json":
+            return start.startswith("[")
+        stream.seek(0)
+        first = next((line for line in iter(lambda: stream.readline(MAX_LIST_CHARS), "") if line.strip()), "")
+        try:
+            json.loads(first)
+        except (ValueError, RecursionError):
+            return True  # it goes on below
+        return not stream.read(4096).strip()
 
 
 def _json(file: Path) -> Iterator[object]:
-    """An array of rows, or (as many files called .json are) one row a line."""
-    with file.open("rb") as stream:
-        start = stream.read(4096).decode(charset.codec(file), "ignore").lstrip()[:1]
-    return streaming.array_items(file) if start == "[" else _jsonl(file)
+    return streaming.array_items(file) if is_array(file) else _jsonl(file)
 
 
 def _text(file: Path) -> Iterator[dict]:
@@ -176,13 +198,13 @@ def _batches(file: Path, open_batches: Callable[[], Iterator]) -> Iterator[dict]
             for start in range(0, batch.num_rows, size):  # an .arrow may be a single batch, and a row a book
                 yield from batch.slice(start, size).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
-        raise StudioError("data_unreadable", file=file, why=error) from None
+        raise StudioError("data_unreadable", file=file, why=str(error).rstrip(".\n ")) from None
 
 
 READERS = {
     ".json": _json,
-    ".jsonl": _jsonl,
-    ".ndjson": _jsonl,
+    ".jsonl": _json,
+    ".ndjson": _json,
     ".csv": tables.separated,
     ".tsv": tables.separated,
     ".xlsx": tables.sheet,

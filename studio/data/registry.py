@@ -23,6 +23,7 @@ from studio.errors import StudioError
 INFO = "dataset_info.json"
 ONLINE, REMOTE = "ONLINE", "REMOTE:"  # LLaMA-Factory's words for "the sets, or their registry, are on a hub"
 TEXTS = ("split", "subset", "folder", "revision")
+LOCAL = ("file:", "local:", "memory:")  # addresses on this machine
 
 __all__ = ["INFO", "entries", "find", "folder", "is_elsewhere", "lint", "listed", "load", "parse_entry", "usable"]
 
@@ -205,11 +206,14 @@ def parse_entry(name: str, entry: object, place: Path) -> Source:
 
 
 def _hub(entry: dict, where: dict) -> tuple[tuple[str, str], ...]:
-    """The places elsewhere that hold the set. An id that is a path would lead out of its hub's folder."""
+    """The places elsewhere that hold the set. An id that is a path would lead out of its hub's folder; an address of
+    this machine would lead a registry that came from a hub to any file here."""
     hub = tuple((key, str(entry[key])) for key in HUB_KEYS if entry.get(key))
     for key, found in hub:
         if key in (remote.HF, remote.MS, remote.OM) and not remote.HUB_ID.fullmatch(found):
             raise StudioError("data_entry_hub_id", **where, place=key, found=found)
+        if key == remote.CLOUD and found.strip().lower().startswith(LOCAL) and _is_brought(where["file"]):
+            raise StudioError("data_file_name_refused", name=where["name"], file_name=found)
     return hub
 
 
@@ -221,9 +225,14 @@ def _file_name(entry: dict, where: dict) -> str:
         raise StudioError("data_entry_empty", **where)
     if not isinstance(file_name, str) or "\0" in file_name:
         raise StudioError("data_entry_file_name", **where, found=repr(file_name)[:80])
-    if paths.cache() in where["file"].parents and (Path(file_name).is_absolute() or ".." in Path(file_name).parts):
+    if _is_brought(where["file"]) and (Path(file_name).is_absolute() or ".." in Path(file_name).parts):
         raise StudioError("data_file_name_refused", name=where["name"], file_name=file_name)
     return file_name
+
+
+def _is_brought(info: Path) -> bool:
+    """Whether a registry came from a hub."""
+    return paths.cache() in info.parents
 
 
 def _columns(entry: dict, formatting: str) -> Columns:

@@ -1,8 +1,11 @@
-"""A JSON array read row by row: the memory of a block, the speed of the standard library's decoder."""
+"""A JSON array read row by row: the memory of a block, the speed of the standard library's decoder. And lines of text,
+none of them beyond measure.
+"""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, AnyStr
 
 from studio.data import charset
 from studio.errors import StudioError
@@ -10,6 +13,8 @@ from studio.errors import StudioError
 BLOCK_CHARS = 1 << 20
 CUT_CHARS = 16  # longer than any word of JSON that is not a string
 SPACE = " \t\r\n"
+MAX_ROW_CHARS = 1 << 27  # no row that is meant as one is longer; a file without line ends would fill the memory
+UNFINISHED = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 
 
 def array_items(file: Path, block_chars: int = BLOCK_CHARS) -> Iterator[object]:
@@ -29,6 +34,29 @@ def array_items(file: Path, block_chars: int = BLOCK_CHARS) -> Iterator[object]:
                 raise text.error("data_json_broken", "Extra data", text.position)
     except UnicodeDecodeError as error:
         raise StudioError("data_not_utf8", file=file, line=charset.bad_line(file), why=error.reason) from None
+
+
+def lines(stream: IO[AnyStr], file: Path) -> Iterator[AnyStr]:
+    """The lines of `file`, opened as `stream`, with their ends. Raises StudioError for one beyond measure."""
+    number = 0
+    while line := stream.readline(MAX_ROW_CHARS):
+        number += 1
+        if len(line) == MAX_ROW_CHARS:
+            raise _too_long(file, number)
+        yield line
+
+
+def is_cut(error: Exception, text: str) -> bool:
+    """Whether JSON is well written as far as it goes: the end of `text` is only not where it should be."""
+    if not isinstance(error, json.JSONDecodeError):
+        return False
+    left = text[error.pos :].strip(SPACE + "\0")  # a machine that broke down leaves zeros at the end
+    in_string = error.msg.startswith("Unterminated") or (error.msg.startswith("Invalid \\u") and len(left) < CUT_CHARS)
+    return in_string or any(word.startswith(left) for word in UNFINISHED)
+
+
+def _too_long(file: Path, line: int) -> StudioError:
+    return StudioError("data_line_too_long", file=file, line=line, limit_mib=MAX_ROW_CHARS >> 20)
 
 
 def reason(error: Exception) -> str:
@@ -82,7 +110,8 @@ class _Window:
                 cut = error.pos > len(self.text) - CUT_CHARS or error.msg.startswith("Unterminated string")
                 if cut and self._more():
                     continue
-                raise self.error("data_json_cut" if cut else "data_json_broken", error.msg, error.pos) from None
+                key = "data_json_cut" if is_cut(error, self.text) else "data_json_broken"
+                raise self.error(key, error.msg, error.pos) from None
             except (ValueError, RecursionError) as error:
                 raise self.error("data_json_broken", reason(error), self.position) from None
             if end == len(self.text) and isinstance(value, int | float) and self._more():
@@ -96,6 +125,8 @@ class _Window:
         if not block:
             return False
         passed = self.text[: self.position]
+        if len(self.text) - self.position > MAX_ROW_CHARS:
+            raise _too_long(self.file, 1 + self.lines_before + passed.count("\n"))
         self.lines_before += passed.count("\n")
         self.columns_before = len(passed) - passed.rfind("\n") - 1 + (self.columns_before if "\n" not in passed else 0)
         self.text = self.text[self.position :] + block

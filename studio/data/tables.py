@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
 
-from studio.data import charset
+from studio.data import charset, streaming
 from studio.errors import StudioError
 
-MAX_CELL_CHARS = 2**31 - 1  # the csv module stops at 131,072 by itself, less than a long document
 DELIMITERS = (",", ";", "\t")  # the last two where the header has no comma
 # What a spreadsheet may unpack to: honest ones grow tenfold to thirtyfold.
 MAX_UNPACKED_BYTES = 2 << 30
@@ -34,20 +33,22 @@ def records(file: Path, errors: str = "strict") -> Iterator[tuple[int, list[str]
     `errors`: what becomes of bytes that are no text, as `open` names it. Raises StudioError with the line that breaks
     the file.
     """
-    csv.field_size_limit(MAX_CELL_CHARS)
-    line = 1
+    csv.field_size_limit(streaming.MAX_ROW_CHARS)  # by itself it stops at 131,072, less than a long document
+    line = 0
     try:
         with file.open(encoding=charset.codec(file), errors=errors, newline="") as stream:
-            delimiter = "\t" if file.suffix.lower() == ".tsv" else _delimiter(stream.readline())
+            start = next((line for line in streaming.lines(stream, file) if line.strip()), "")
             stream.seek(0)
-            rows = csv.reader(stream, delimiter=delimiter, strict=True)
-            header = _header(file, next(rows, []))
+            delimiter = "\t" if file.suffix.lower() == ".tsv" else _delimiter(start)
+            rows = csv.reader(streaming.lines(stream, file), delimiter=delimiter, strict=True)
+            header = _header(file, next(filter(any, rows), []))
+            line = rows.line_num
             for cells in rows:
                 line = rows.line_num
                 if cells:
                     yield line, header, cells
     except csv.Error as error:
-        raise StudioError("data_table_broken", file=file, line=line, why=error) from None
+        raise StudioError("data_table_broken", file=file, line=line + 1, why=error) from None
     except UnicodeDecodeError as error:
         raise StudioError("data_not_utf8", file=file, line=charset.bad_line(file), why=error.reason) from None
 

@@ -3,9 +3,12 @@
 Standard library only. Reading line by line is `studio.data.reading`.
 """
 
+import datetime
+import decimal
 import errno
 import fcntl
 import json
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -73,7 +76,43 @@ def _try_lock(fd: int) -> bool:
 
 def lines(rows: Iterable[Mapping]) -> str:
     """Rows as JSON lines."""
-    return "".join(_line(row) for row in rows)
+    return "".join(map(line, rows))
+
+
+def line(row: object) -> str:
+    """A row as one line of JSON that every reader takes: "not a number" is null, infinity a word.
+
+    Raises StudioError for one that holds bytes, which JSON has no form for.
+    """
+    try:
+        text = json.dumps(row, ensure_ascii=False, default=_plain, allow_nan=False)
+    except ValueError:
+        row = _finite(row)
+        text = json.dumps(row, ensure_ascii=False, default=_plain)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write
+        text = json.dumps(row, default=_plain)
+    return text + "\n"
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return {key: _finite(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _plain(value: object) -> object:
+    """What parquet and spreadsheets hold and JSON does not."""
+    if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
+        return str(value)
+    if isinstance(value, decimal.Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise StudioError("making_bytes")
+    return str(value)
 
 
 def replace(file: Path, text: str) -> None:
@@ -93,7 +132,7 @@ def replace(file: Path, text: str) -> None:
 def append(file: Path, rows: Iterable[Mapping]) -> int:
     """Add rows to the end and give their number. They are all there or none is; a half line that a crash left behind
     is closed first."""
-    added = [_line(row) for row in rows]
+    added = [line(row) for row in rows]
     with on_disk(file):
         _append(file, "".join(added).encode())
     return len(added)
@@ -123,7 +162,3 @@ def on_disk(file: Path) -> Iterator[None]:
     except OSError as error:
         key = "data_registry_full" if error.errno in FULL else "data_unwritable"
         raise StudioError(key, file=file, why=error.strerror or error) from error
-
-
-def _line(row: Mapping) -> str:
-    return json.dumps(dict(row), ensure_ascii=False) + "\n"

@@ -40,7 +40,8 @@ def output_folder(job: Any, name: str | None = None) -> Path:
         root = paths.home() if given.parts[:1] == ("saves",) else Path.cwd()
         folder = Path(os.path.abspath(root / given))
     else:
-        others = (*getattr(job, "dataset", ()), getattr(job, "local_dir", None), getattr(job, "predictions_from", None))
+        adopts = "predictions" if getattr(job, "predictions_from", None) else None
+        others = (*getattr(job, "dataset", ()), getattr(job, "local_dir", None), adopts)
         named = job.model_name_or_path or next(filter(None, others), None)
         model = re.sub(r"[^\w.\-]+", "-", Path(str(named)).name).lstrip(".") or "model"
         parent = paths.saves() / model / getattr(job, "finetuning_type", job.kind)

@@ -51,6 +51,8 @@ def _signalled(number: int, kind: str | None) -> dict:
         name = signal.Signals(number).name
     except ValueError:
         name = str(number)
+    if name == "SIGKILL" and kind == "export":
+        return reason("export_no_memory", reason=name)
     crashes = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")
     killed = "server_killed" if kind == "serve" else "worker_killed"
     key = killed if name == "SIGKILL" else "worker_crashed" if name in crashes else "worker_signalled"

@@ -31,6 +31,7 @@ SAMPLES = "samples.jsonl"
 DEVICES = "devices.jsonl"
 RESULTS = "all_results.json"
 RESULT = "result.json"
+UNSENT = "unsent.json"  # of an export: what was written and has not reached its hub
 ENDPOINT = "endpoint.json"  # of a server: where it listens, and a key that dies with it
 ACTIVITY = "activity.json"  # what it is doing
 WANTED = "wanted.json"  # which run waits for its device
@@ -41,8 +42,8 @@ OF_AN_ATTEMPT = (STOP, ERROR, PROGRESS, RESULT, ENDPOINT, ACTIVITY, WANTED)  # g
 MARKS = (JOB, METRICS, ARGUMENTS, RESULTS)  # a folder that holds one of these is a run
 BELONGINGS = (  # what a run may leave in its folder: all that is ever moved aside or deleted outside `saves/`
     JOB, "job.*.yaml", LAUNCH, STATUS, LOCK, STOP, ERROR, ENVIRONMENT, DATA_REPORT, PROGRESS, LOG, METRICS, SAMPLES,
-    DEVICES, RESULT, ENDPOINT, ACTIVITY, WANTED, ARGUMENTS, "*_results.json", "checkpoint-*", "trainer_state.json",
-    "training_*.png",
+    DEVICES, RESULT, UNSENT, ENDPOINT, ACTIVITY, WANTED, ARGUMENTS, "*_results.json", "checkpoint-*",
+    "trainer_state.json", "training_*.png",
     "generated_predictions.jsonl", "predicting.json", "scores.jsonl", "predict_postprocessed.json",
     "part-*-of-*", "sql_predictions.json", "judgements.jsonl", "results.json", "results.log",
     "benchmark_samples.jsonl", JOURNAL, "rejected.jsonl", "generation.json", "llamaboard_config.yaml",

@@ -50,7 +50,8 @@ class Contender:
     figures: tuple[dict[str, Any], ...]
     parts: dict[str, Answers]
     benchmarks: frozenset[str]  # names of parts
-    own_sets: frozenset[str]  # data sets it was trained on, as far as its adapters' runs tell; of a path, its name too
+    own_sets: frozenset[str]  # data sets of its training, as far as its adapters' runs tell; of a path, its name too
+    before: str  # the model that its own weights were trained from; "" where no run tells
 
 
 def gather(folders: Sequence[Path]) -> list[Contender]:
@@ -81,8 +82,9 @@ def _read(folder: Path) -> Contender:
         raise StudioError("predictions_missing", path=folder, name=predictions.PREDICTIONS)
     name = Path((adapters or (model,))[-1]).name or folder.name
     figures = run_files.read_json(folder / run_files.RESULTS) or {}
-    own = frozenset(dataset for path in (*adapters, model) if path for dataset in _trained_on(Path(path)))
-    return Contender(name, (folder,), model, adapters, (figures,), parts | exams, frozenset(exams), own)
+    own = frozenset(dataset for path in (*adapters, model) for dataset in _sets(_training(path)))
+    before = str(_training(model).get("model_name_or_path") or "")
+    return Contender(name, (folder,), model, adapters, (figures,), parts | exams, frozenset(exams), own, before)
 
 
 def _predicted(found: predictions.Predictions) -> Iterator[tuple[str, Answers]]:
@@ -154,15 +156,20 @@ def _renamed(contender: Contender) -> Contender:
     return replace(contender, name=f"{contender.name} ({contender.folders[0].name})")
 
 
-def _trained_on(folder: Path) -> list[str]:
-    """The data sets of the run that made this adapter or model, or one of its checkpoints."""
+def _training(path: str) -> dict[str, Any]:
+    """The job of the run that made this adapter or model, or one of its checkpoints; empty where none did."""
+    folder = Path(path)
     for place in (folder, folder.parent) if folder.name.startswith("checkpoint-") else (folder,):
         for name in (run_files.JOB, run_files.ARGUMENTS):
-            job = _yaml(place / name)
+            job = _yaml(place / name) if path else {}
             if job:
-                names = [*_listed(job.get("dataset")), *_listed(job.get("eval_dataset"))]
-                return [*names, *(Path(name).name for name in names)]
-    return []
+                return job
+    return {}
+
+
+def _sets(job: dict[str, Any]) -> list[str]:
+    names = [*_listed(job.get("dataset")), *_listed(job.get("eval_dataset"))]
+    return [*names, *(Path(name).name for name in names)]
 
 
 def _yaml(file: Path) -> dict[str, Any]:

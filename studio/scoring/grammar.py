@@ -57,6 +57,15 @@ class Grammar:
     trim: bool = True
 
 
+@dataclass(frozen=True)
+class Written:
+    """The file of fields, how many answers it holds, and how many of them do not follow the grammar."""
+
+    path: Path
+    count: int
+    odd: int
+
+
 def parse(text: str) -> Grammar:
     """The grammar that a YAML text describes. Raises StudioError that says what is wrong, and where."""
     try:
@@ -113,24 +122,32 @@ def split(grammar: Grammar, text: str) -> dict[str, Any]:
     return _split(grammar.cut, grammar.fields, text, grammar.trim)
 
 
-def postprocess(folder: Path, grammar: Grammar) -> Path:
+def postprocess(folder: Path, grammar: Grammar) -> Written:
     """Split all predictions of a folder into `predict_postprocessed.json`: a list of
     `{"prompt", "predict", "label", <fields of the prediction>, …other columns}`. Columns whose name is taken stand
-    in `others`. Returns its path.
+    in `others`.
 
     Raises StudioError where the folder has no predictions.
     """
     found = predictions.read(folder)
     file = (folder if folder.is_dir() else folder.parent) / POSTPROCESSED
-    rows = [_row(grammar, line) for line in found.lines() if not line.get("broken")]
+    lines = [(line, split(grammar, line["predict"])) for line in found.lines() if not line.get("broken")]
+    rows = [_row(line, fields) for line, fields in lines]
     run_files.write_text_atomic(file, json.dumps(rows, ensure_ascii=False, indent=2) + "\n")
-    return file
+    return Written(file, len(rows), sum(_is_odd(fields) for _, fields in lines))
 
 
-def _row(grammar: Grammar, line: Mapping[str, Any]) -> dict[str, Any]:
+def _is_odd(found: Any) -> bool:
+    """Whether something is missing or too much, in fields of fields too."""
+    if isinstance(found, dict):
+        return MISSING in found or EXTRA in found or any(map(_is_odd, found.values()))
+    return isinstance(found, list) and any(map(_is_odd, found))
+
+
+def _row(line: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     others = line.get("others") if isinstance(line.get("others"), dict) else {}
     kept = {key: value for key, value in line.items() if key not in ("place", "others")}
-    kept |= split(grammar, line["predict"])
+    kept |= fields
     hidden = {key: value for key, value in others.items() if key in kept}
     return others | kept | ({"others": hidden} if hidden else {})
 

@@ -10,6 +10,7 @@ line for line what the predictions are worth.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -89,11 +90,10 @@ class Predictions:
         """The places of the lines with a text that holds `search`, whatever its letters' case."""
         return _fitting(self, _stamp(self.file), search.strip().casefold())
 
-    def same_rows(self, other: "Predictions") -> np.ndarray:
-        """Whether each line is about the same row as the other's at its place: (rows that both have,)."""
-        own, theirs = (_identities(found, _stamp(found.file)) for found in (self, other))
-        num = min(len(own), len(theirs))
-        return own[:num] == theirs[:num]
+    def places_in(self, other: "Predictions") -> np.ndarray:
+        """Of each line, the place of the line about the same row in the other: (rows,), -1 where there is none, or
+        several might be it."""
+        return _places(self, other, tuple((_stamp(one.file), one.num_rows) for one in (self, other)))
 
     def pairs(self) -> list[tuple[str, str | None]]:
         """(predict, label) of each row; a broken line has neither."""
@@ -278,8 +278,15 @@ def _columns(file: Path, stamp: tuple[int, int, int], num_rows: int) -> dict[str
 
 
 @lru_cache(16)
-def _identities(found: Predictions, _stamped: tuple[int, int, int]) -> np.ndarray:
-    return np.array([hash(str([line.get(key) for key in IDENTITY])) for line in found.lines()], np.int64)
+def _places(own: Predictions, other: Predictions, _stamps: tuple) -> np.ndarray:
+    both = next(own.lines(), {}).keys() & next(other.lines(), {}).keys()
+    keys = [key for key in IDENTITY if key in both]
+    mine, theirs = ([hash(str([line.get(key) for key in keys])) for line in one.lines()] for one in (own, other))
+    times = Counter(mine), Counter(theirs)
+    known = {row: at for at, row in enumerate(theirs) if "row" in both}  # else the line alone says which row it is
+    found = (at if row in theirs[at : at + 1] else known.get(row, -1) if max(one[row] for one in times) < 2 else -1
+             for at, row in enumerate(mine))  # fmt: skip
+    return np.fromiter(found, int)
 
 
 @lru_cache(16)

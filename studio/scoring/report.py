@@ -100,8 +100,8 @@ class Report:
 
 
 def compare(folders: Sequence[Path], base: Path | None = None) -> Report:
-    """The report of evaluate runs' folders. `base`: one of them; None takes the first model without adapters, else the
-    first folder. Raises StudioError where there are no folders, or one has nothing to compare."""
+    """The report of evaluate runs' folders. `base`: one of them; None takes the first model without adapters that no
+    run has made or another was trained from, else the first folder. Raises StudioError where there are no folders, or one has nothing to compare."""
     wanted = list(dict.fromkeys(Path(folder) for folder in ([base] if base else []) + list(folders)))
     if not wanted:
         raise StudioError("report_empty")
@@ -117,8 +117,11 @@ def compare(folders: Sequence[Path], base: Path | None = None) -> Report:
 def _base(found: Sequence[Contender], base: Path | None) -> int:
     if base is not None:
         return next(place for place, contender in enumerate(found) if Path(base) in contender.folders)
-    bare = (place for place, contender in enumerate(found) if contender.model and not contender.adapters)
-    return next(bare, 0)
+    bare = [place for place, contender in enumerate(found) if contender.model and not contender.adapters]
+    untrained = [place for place in bare if not found[place].own_sets]
+    began = {Path(contender.before).resolve() for contender in found if contender.before}
+    named = [place for place in bare if Path(found[place].model).resolve() in began]
+    return next(iter([*untrained, *named, *bare]), 0)
 
 
 def _kind(name: str, found: Sequence[Contender]) -> str:

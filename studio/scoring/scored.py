@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.data.sql import databases
+from studio.errors import StudioError
 from studio.runs import folder as run_files
 from studio.scoring import metrics, predictions, sql
 
@@ -78,6 +79,8 @@ def adopt(source: Path, folder: Path) -> int:
     Raises StudioError where there are none.
     """
     found = predictions.read(source)
+    if not found.num_rows:
+        raise StudioError("predictions_empty", path=found.file)
     own = predictions.file_of(folder)
     if own and own.samefile(found.file):
         return found.num_rows

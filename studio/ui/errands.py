@@ -1,11 +1,11 @@
 """Errands: long work that a part of the page asks for, each in a thread of its own, with progress, an end and a result.
 
-    errands.begin(key, work)             # work(tell) in a thread; tell(done, total) says how far it is
+    errands.begin(key, work, asked)      # work(tell) in a thread; tell(done, total) says how far it is
     errands.stop(key)                    # the next tell(…) ends the work
     errands.state(t, key, token, show)   # what a browser lacks; show(result) makes the result what the browser gets
 
-A key is a part and a data set: the same key at work is the same errand, and errands of one set take their turns. The
-latest results stay in the page's process, so that a reload, or another browser, finds them. What has to outlive the
+A key is a part and a data set: what is asked again while it is at work is the same errand, anything else under its key
+has to wait, and errands of one set take their turns. The latest results stay in the page's process, so that a reload, or another browser, finds them. What has to outlive the
 studio is a job instead.
 """
 
@@ -39,6 +39,7 @@ class Errand:
 
     key: Key
     work: Work
+    asked: Any = None
     state: str = "waiting"
     done: int = 0
     total: int = 0
@@ -59,14 +60,19 @@ _turns: dict[str, threading.Lock] = {}
 _lock = threading.Lock()
 
 
-def begin(key: Key, work: Work) -> Errand:
-    """Start `work` under a key, or give the errand that is at work under it; an ended one is replaced."""
+def begin(key: Key, work: Work, asked: Any = None) -> Errand:
+    """Start `work` under a key, or give the errand that is at work under it; an ended one is replaced.
+
+    Raises StudioError where the one at work is for something else than `asked`.
+    """
     with _lock:
         errand = _errands.get(key)
         if errand and errand.state in AT_WORK:
+            if errand.asked != asked:
+                raise StudioError("tool_busy")
             return errand
         _errands.pop(key, None)
-        errand = _errands[key] = Errand(key, work)
+        errand = _errands[key] = Errand(key, work, asked)
         for old in [one for one, kept in _errands.items() if kept.state not in AT_WORK][: max(0, len(_errands) - KEPT)]:
             del _errands[old]
         turn = _turns.setdefault(key[1], threading.Lock())

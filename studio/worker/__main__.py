@@ -4,7 +4,6 @@
 Only the module of the job's kind is imported, so a download never waits for torch.
 """
 
-import errno
 import importlib
 import logging
 import sys
@@ -14,11 +13,10 @@ from pathlib import Path
 from studio.config import read_run
 from studio.errors import StudioError
 from studio.runs import folder as run_folder
-from studio.runs import watchdog
-from studio.worker import lean
+from studio.runs import jobfile, watchdog
+from studio.worker import full_disk, lean
 
 STOPPED, USER_ERROR = 3, 4
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: list[str], alone: bool = False) -> int:
@@ -49,10 +47,11 @@ def main(argv: list[str], alone: bool = False) -> int:
 def _actionable(error: Exception, folder: Path) -> StudioError | None:
     """The errors of libraries and system that the user can do something about."""
     words = str(error)
-    if getattr(error, "errno", None) in FULL or any(f"os error {code})" in words for code in FULL):
+    if full_disk.is_full(error):
         return StudioError("disk_full", path=folder)
     if type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in words:
-        return StudioError("out_of_memory", reason=words.splitlines()[0])
+        key = "export_no_memory" if jobfile.value(folder, "kind") == "export" else "out_of_memory"
+        return StudioError(key, reason=words.splitlines()[0])
     return None
 
 

@@ -46,6 +46,14 @@ def keep_trainable(model) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
+def keep_odd_shapes(model) -> None:
+    """Keep the weights that this form for inference has no place for as they are: bitsandbytes breaks off over rows
+    that 64 does not divide, and over a number of rows that 32 does not."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu") and (module.in_features % 64 or module.out_features % 32):
+            module.support_avx512bf16_for_cpu = False
+
+
 def check(config, path: Path, job) -> None:
     """Raises StudioError for a model that was quantised before and is asked for what it cannot do."""
     found = getattr(config, "quantization_config", None)

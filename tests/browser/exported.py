@@ -67,7 +67,7 @@ def written(target: Path) -> dict:
     return {
         "export_dir": str(target), "files": found, "verdicts": VERDICTS, "seconds": 12.5, "peak_gib": 1.25,
         "next": [f"vllm serve {target}", f"ollama create nova -f {target}/Modelfile"], "pushed": None,
-        "sha256": {"expected": SUM, "found": SUM, "equal": True},
+        "sha256": {"expected": SUM, "found": SUM, "equal": True, "path": "model.safetensors"},
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from studio.config import read_mapping
 from studio.runs import folder as files
-from studio.runs import states
+from studio.runs import locks, states
 
 KEYS = ("rouge-1", "rouge-2", "rouge-l", "bleu-4", "f1")
 
@@ -53,12 +53,33 @@ def predictions(folder: Path, rows: list[tuple[str, str, str | None]], datasets:
         (folder / name).write_text(json.dumps(means | more))
 
 
-def benchmark(folder: Path, values: dict[str, float], questions: list[tuple[str, str, str]]) -> None:
-    """A benchmark's figures by category, and (prompt, answer, label) of each question."""
+def answering(folder: Path, *answers: str) -> int:
+    """An evaluation that has come to these answers and goes on, until the lock that is given back is closed."""
+    lock = locks.acquire(folder / files.LOCK)
+    files.write_json_atomic(folder / files.PROGRESS, {"phase": "predicting", "done": len(answers), "total": 30,
+                                                      "unit": "rows", "remaining_s": 90})  # fmt: skip
+    add(folder, *answers)
+    return lock
+
+
+def add(folder: Path, *answers: str) -> None:
+    """More answers, without scores."""
+    with open(folder / "generated_predictions.jsonl", "a", encoding="utf-8") as lines:
+        for answer in answers:
+            lines.write(json.dumps({"prompt": "p", "predict": answer, "label": "l", "row": lines.tell() + 1}) + "\n")
+
+
+def finish(folder: Path) -> None:
+    """Its end."""
+    states.write(folder, replace(states.read(folder), state="finished", ended=time.time()))
+
+
+def benchmark(folder: Path, values: dict[str, float], questions: list[tuple[str, str, str | None]]) -> None:
+    """A benchmark's figures by category, and (prompt, answer, label or None) of each question."""
     report = {"tasks": {"mini": {"acc": values["Average"]}}, "categories": values, "num_questions": len(questions)}
     (folder / "benchmark_results.json").write_text(json.dumps(report))
     with open(folder / "benchmark_samples.jsonl", "w", encoding="utf-8") as lines:
         for index, (prompt, answer, label) in enumerate(questions):
             line = {"task": "mini", "index": index, "prompt": prompt, "answer": answer, "label": label,
-                    "correct": answer == label}  # fmt: skip
+                    "correct": None if label is None else answer == label}  # fmt: skip
             lines.write(json.dumps(line, ensure_ascii=False) + "\n")

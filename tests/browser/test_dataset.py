@@ -133,6 +133,23 @@ def test_a_row_is_seen_in_four_ways_and_its_contents_are_text(place, visit):
     assert str(folder) in unquote(page.get_attribute("#chosen-set [data-part=train]", "href"))
 
 
+def test_on_a_narrow_page_the_row_that_is_opened_comes_into_sight(place, visit):
+    visitor = visit(locale="zh-CN", width=390)
+    page = open_tab(visitor, place, "&set=mine", "zh")
+    for press in ("#rows tbody [data-row='4'] td >> nth=0", "#row-view [data-step='1']"):
+        page.click(press)
+        number = 4 if "tbody" in press else 5
+        page.wait_for_selector(f"#row-view h2 >> text=第 {number} 行")
+        page.wait_for_function("""() => {
+            const { top, bottom } = document.querySelector('#row-view h2').getBoundingClientRect();
+            return top >= 0 && bottom < innerHeight - 100;
+        }""")
+    page.wait_for_selector("#row-view [data-part=problem] >> visible=true")
+    style = "getComputedStyle(document.querySelector('#row-view [data-part=problem]'), '::first-letter').textTransform"
+    assert page.evaluate(style) == "none", "the name of a column stays as it is"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth") and not visitor.errors
+
+
 def test_a_file_is_dropped_its_columns_mapped_and_the_set_removed(place, visit):
     visitor = visit()
     page = open_tab(visitor, place)

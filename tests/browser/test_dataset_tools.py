@@ -32,6 +32,9 @@ def test_lengths_are_measured_and_a_cutoff_len_goes_to_train(place, visit):
     assert page.inner_text("#lengths [data-part=facts] li:first-child b") == str(NUM_ROWS)
     assert effect(page)["Rows cut off"].startswith("0 ")
     page.wait_for_selector("#lengths .plotly .shapelayer path", state="attached")
+    suggested = page.inner_text("#lengths [data-part=suggested]")
+    page.click("#lengths [data-part=suggested]")
+    assert suggested == f"Take {page.input_value('#lengths [data-part=cutoff]')}"
     page.fill("#lengths [data-part=cutoff]", "100")
     assert not effect(page)["Rows cut off"].startswith("0 "), "at once, from the histogram"
     wait_exact(page)
@@ -104,6 +107,7 @@ def test_the_doctor_shows_rows_and_writes_a_set_without_them(place, visit):
     page.click("dialog.question [value=yes]")
     there(page, "#doctor [data-part=made]")
     assert len(rows_of(place, "without_empty")) == NUM_ROWS - 1
+    assert len(json.loads((place.home / "data" / "mine.json").read_text())) == NUM_ROWS, "the set stays as it is"
     page.fill("#doctor [data-name=who]", EVIL)
     page.click("#doctor [data-part=fixing] [type=submit]")
     page.click("#doctor [data-part=made] [data-set=mine_clean]")
@@ -145,6 +149,7 @@ def test_sets_are_made_and_what_would_come_out_is_shown(place, visit):
     page.click(part("do"))
     page.wait_for_selector("#making [data-part=made] [data-set=merged]")
     assert len(rows_of(place, "merged")) == 80
+    page.fill(part("new-name"), "merged")
     page.click(part("do"))
     there(page, "#making [data-errand=make] [data-part=failed]")
     assert "merged" in page.inner_text("#making [data-errand=make] [data-part=failed]"), "a name that is taken is said"
@@ -156,6 +161,42 @@ def test_sets_are_made_and_what_would_come_out_is_shown(place, visit):
     assert waited.value.suggested_filename == "other.csv"
     assert Path(waited.value.path()).read_text("utf-8-sig").startswith("instruction,input,output")
     page.wait_for_selector("#shelf [data-set=merged]")
+    assert not visitor.errors and not visitor.foreign()
+
+
+def test_rows_are_sampled_shuffled_and_converted(place, visit):
+    visitor = visit()
+    page = open_tool(visitor, place, "make")
+    part = "#making [data-part={}]".format
+    page.wait_for_function("document.querySelector('#making [data-size=\"0\"]')?.textContent === '48'")
+    page.locator(f"{part('parts')} input[type=number]").nth(0).fill("95")
+    assert page.is_disabled(part("do"))
+    page.click("#making [data-way=sample]")
+    assert page.is_enabled(part("do")), "what is too much for a split keeps nothing else from being made"
+    page.fill(part("count"), "7")
+    assert page.inner_text(part("preview")) == "7 of 60 rows."
+    page.click(part("do"))
+    page.wait_for_selector(f"{part('made')} [data-set=mine_sample]")
+    page.wait_for_function("document.querySelector('#making [data-part=new-name]').value === 'mine_sample_2'")
+    mine = json.loads((place.home / "data" / "mine.json").read_text())
+    drawn = rows_of(place, "mine_sample")
+    assert len(drawn) == 7 and all(row in mine for row in drawn)
+    page.click("#making [data-way=shuffle]")
+    page.click(part("do"))
+    page.wait_for_selector(f"{part('made')} [data-set=mine_shuffled]")
+    shuffled = rows_of(place, "mine_shuffled")
+    assert shuffled != mine and sorted(map(str, shuffled)) == sorted(map(str, mine))
+    page.click("#making [data-way=convert]")
+    assert page.input_value(part("formatting")) == "sharegpt", "another than it has"
+    page.check(part("drop"))
+    page.click(part("do"))
+    page.click(f"{part('made')} [data-set=mine_sharegpt]")
+    assert rows_of(place, "mine_sharegpt")[0]["conversations"][1]["value"] == "answer 0"
+    page.wait_for_function("document.querySelector('#making [data-part=new-name]').value === 'mine_sharegpt_alpaca'")
+    page.click(part("do"))
+    page.wait_for_selector(f"{part('made')} [data-set=mine_sharegpt_alpaca]")
+    back = [(row["instruction"], row["output"]) for row in rows_of(place, "mine_sharegpt_alpaca")]
+    assert back == [(row["instruction"], row["output"]) for row in mine if row["output"]]
     assert not visitor.errors and not visitor.foreign()
 
 
@@ -209,23 +250,6 @@ def test_rows_are_written_by_an_endpoint_stopped_and_resumed(place, visit):
     endpoint.shutdown()
 
 
-def test_documents_are_uploaded_and_the_words_for_the_endpoint_can_be_changed(place, visit, tmp_path):
-    page = open_tool(visit(), place, "generate")
-    (tmp_path / "notes.md").write_text("# Tea\nIt is made of leaves.")
-    page.wait_for_selector("#generate-knob-way .knob-help")
-    assert page.is_hidden("#generate-knob-documents")
-    page.click("#generate-knob-way input")
-    page.click("[role=option]:has-text('documents')")
-    with page.expect_file_chooser() as chooser:
-        page.click("#generate-upload")
-    chooser.value.set_files(tmp_path / "notes.md")
-    page.wait_for_selector("#generate-knob-documents >> text=notes.md")
-    page.click("#generating-form .fold > button.label-wrap >> nth=0")
-    page.click("#generate-words")
-    page.wait_for_function("document.querySelector('#generate-knob-ask_prompt textarea')?.value.includes('{text}')")
-    assert (place.home / "data" / "documents" / "notes.md").read_text().startswith("# Tea")
-
-
 def test_databases_and_questions_become_a_set(place, visit, tmp_path):
     visitor = visit()
     connection = sqlite3.connect(tmp_path / "shop.sqlite")
@@ -268,4 +292,7 @@ def test_all_tools_fit_a_narrow_page_in_chinese(place, visit):
         page.wait_for_selector(root)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), tab
         assert any("\u4e00" <= char <= "\u9fff" for char in page.inner_text(f"{root} h2"))
+    show_tool(page, "make")
+    table = page.locator("#making .tool-scroll >> visible=true")
+    assert table.evaluate("(box) => box.scrollWidth <= box.clientWidth"), "and a part can be removed"
     assert not visitor.errors

@@ -1,6 +1,8 @@
 """The Evaluate tab as a visitor uses it: starting, choosing, the report, answers, benchmarks, fields."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -82,6 +84,27 @@ def test_an_evaluation_is_read_beside_its_base_down_to_a_word(place, visit):
     text = Path(saved.value.path()).read_text()
     assert saved.value.suggested_filename == "base-report.html" and "<img src=x" not in text and "Nova" in text
     assert not visitor.errors and not visitor.foreign()
+
+
+def test_answers_are_read_as_they_come_and_the_worst_first_once_they_are_scored(place, visit):
+    folder = scored.folder_of(place.home / "saves", "toy/evaluate/at-work", state="running")
+    lock = scored.answering(folder, "first answer", "second answer")
+    visitor = visit()
+    page = open_tab(visitor, place, "&run=toy/evaluate/at-work")
+    page.wait_for_selector("#evaluate-report [data-part=answering] >> visible=true")
+    page.click("#evaluate-rows [data-line='0'] td >> nth=0")
+    page.wait_for_selector(".ev-detail .ev-answer")
+    detail = page.query_selector(".ev-detail")
+    scored.add(folder, *(["more"] * 9))
+    page.wait_for_selector("#evaluate-rows [data-part=range] >> text=of 11")
+    assert detail.is_visible()  # what is read stays while more comes
+    scored.predictions(folder, [("p", "right", "right")] * 3 + [("p", "wrong", "right")])
+    scored.finish(folder)
+    os.close(lock)
+    wait_rows(page, "4", "1", "2", "3")
+    page.wait_for_selector("#evaluate-report [data-part=answering]", state="hidden")
+    shutil.rmtree(folder)
+    assert not visitor.errors
 
 
 def test_runs_are_put_together_a_benchmark_is_read_and_a_grammar_is_tried(place, visit):

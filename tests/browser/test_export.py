@@ -94,11 +94,13 @@ def test_exports_tell_what_came_of_them_as_text_and_fit_a_phone(studio, visit):
     os.close(lock)
     page.wait_for_selector("#exports [data-run$=busy][data-state=lost]")
     page.click("#exports [data-run$=done] .text-button:text('Log and details')")  # the monitor shows it
-    page.wait_for_selector("#monitor [data-part=root]:not([hidden])")
+    page.click("#monitor [data-lead=result]")  # and leads back to it
+    page.wait_for_selector("#exports [data-run$=done][aria-current]")
+    assert page.locator("#exports [aria-current]").count() == 1
     # The monitor of a training leads on to the tabs in which its run is chosen.
     run = "Qwen3-0.6B/lora/nova"
     page.evaluate("run => window.dispatchEvent(new CustomEvent('studio:open', { detail: run }))", run)
     page.wait_for_selector("#monitor .leads:not([hidden])")
-    for name, key in (("chat", "model"), ("evaluate", "run"), ("export", "run")):
+    for name, key in (("chat", "model"), ("evaluate", "model"), ("export", "run")):
         assert page.get_attribute(f"#monitor [data-lead={name}]", "href") == f"?tab={name}&{key}={run}"
     assert visitor.errors == []

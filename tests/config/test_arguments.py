@@ -100,6 +100,15 @@ def test_an_evaluation_of_a_run_holds_back_what_its_training_did(tmp_path):
     assert (job.seed, job.val_size, job.dataset) == (7, 0.1, ["a"])
 
 
+def test_judged_rows_are_asked_as_conversations(tmp_path):
+    (tmp_path / "dpo.yaml").write_text("model_name_or_path: m\nstage: dpo\ndataset: a\nval_size: 0.1\n")
+    reading = read_arguments("evaluate", [str(tmp_path / "dpo.yaml")])
+    assert (reading.job.stage, reading.job.held_back_of) == ("sft", str(tmp_path / "dpo.yaml"))
+    assert "asked_as_conversations" in [notice.code for notice in reading.notices]
+    with pytest.raises(ConfigError, match="stage"):
+        read_arguments("evaluate", [str(tmp_path / "dpo.yaml"), "stage=dpo"])
+
+
 def test_the_starter_is_built_by_a_job():
     assert read_arguments("build", ["what=starter", "--output_dir", "x"]).job.what == "starter"
     with pytest.raises(ConfigError, match="model_name_or_path"):

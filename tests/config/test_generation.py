@@ -14,7 +14,7 @@ LEAST = {"api_base": "http://x/v1", "model": "m", "new_dataset": "made", "topic"
     ({"way": "questions"}, "documents"), ({"way": "rewrite", "rewrite_instruction": "x"}, "rewrite_dataset"),
     ({"way": "rewrite", "rewrite_dataset": "x"}, "rewrite_instruction"), ({"ask_prompt": "Write!"}, "ask_prompt"),
     ({"way": "questions", "documents": ["a"], "ask_prompt": "{count}"}, "ask_prompt"),
-    ({"chunk_chars": 200, "overlap_chars": 200}, "overlap_chars"),
+    ({"chunk_chars": 200, "overlap_chars": 101}, "overlap_chars"),
     ({"min_answer_chars": 9, "max_answer_chars": 8}, "max_answer_chars"), ({"num_rows": 0}, "num_rows"),
     ({"key_variable": "MYLLM"}, "key_variable"), ({"judge_api_base": "http://y/v1"}, "judge_model"),
     ({"max_similarity": 1.5}, "max_similarity"),

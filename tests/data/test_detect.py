@@ -49,6 +49,19 @@ def test_pairs_of_whole_conversations_and_pictures(put, tmp_path):
     assert (source.columns.images, source.media_dir) == ("image", tmp_path)
 
 
+def test_a_list_within_an_object_on_one_line(put):
+    rows = [{"instruction": "q", "output": "a"}]
+    with pytest.raises(StudioError) as error:
+        detect.source_of(put("a.json", json.dumps({"version": 1, "data": rows})))
+    assert (error.value.key, error.value.values["keys"]) == ("data_json_object", "data")
+
+
+def test_rows_without_names(put):
+    with pytest.raises(StudioError) as error:
+        detect.source_of(put("a.json", ["q", ["a"]]))
+    assert error.value.key == "data_not_objects"
+
+
 def test_lists_in_a_table(put):
     talk = json.dumps([{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]).replace('"', '""')
     source = detect.source_of(put("a.csv", f'messages,n\n"{talk}",1\n'))

@@ -39,6 +39,9 @@ def test_lists_that_a_table_holds_as_text():
     assert formats.to_row(ALPACA, raw | {"history": "[[broken"}).code == "history"
     text = json.dumps(talk(("human", "a"), ("gpt", "b"))["conversations"])
     assert said(formats.to_row(CHAT, {"conversations": text})) == [("user", "a"), ("assistant", "b")]
+    asked = {"conversations": text.replace('"a"', '"{{it}}"')}
+    assert said(formats.to_row(CHAT, asked, {"it": 'a "b"\n'}))[0] == ("user", 'a "b"\n')
+    assert formats.unpacked_row(CHAT, {"conversations": text}) == talk(("human", "a"), ("gpt", "b"))
 
 
 def test_an_answer_that_is_json_stays_text():

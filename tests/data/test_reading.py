@@ -1,6 +1,7 @@
 """Every kind of file gives the same rows; every broken one says file, line and reason."""
 
 import json
+import os
 import zipfile
 
 import openpyxl
@@ -126,6 +127,36 @@ def test_cut_off_files(put):
     assert (error.key, error.values["line"]) == ("data_json_cut", 2)
 
 
+@pytest.mark.parametrize("text", ['[{"a": 1},]', '[{"a": 1}, {"a": 2 "b"}]', "[{'a': 1}]", '{"a": [}', "<html></html>"])
+def test_what_is_written_wrong_near_its_end_is_not_called_cut(put, text):
+    for name in ("a.json", "a.jsonl"):
+        assert refused(put(name, text)).key == "data_json_broken"
+
+
+@pytest.mark.parametrize("end", ['{"a": tr', '{"a": "\\u00', '{"a": 1', '{"a"', '{"a": "x', "\0\0\0"])
+def test_what_ends_in_the_middle_is(put, end):
+    assert refused(put("a.json", '[{"a": 1}, ' + end)).key == "data_json_cut"
+    assert refused(put("a.jsonl", '{"a": 1}\n' + end)).key == "data_json_cut"
+
+
+def test_an_array_by_another_name(put):
+    for indent in (None, 1):
+        assert read(put("a.jsonl", json.dumps(ROWS, indent=indent))) == numbered(ROWS)
+    lists = "[1]\n[2]\n"
+    assert read(put("b.jsonl", lists)) == [(1, [1]), (2, [2])], "lists are no rows, but that is said of each of them"
+
+
+@pytest.mark.parametrize("name", ["a.json", "b.jsonl", "c.csv", "d.txt", "e.tsv"])
+def test_a_line_without_end_does_not_fill_the_memory(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(streaming, "MAX_ROW_CHARS", 1 << 20)
+    file = tmp_path / name
+    file.touch()
+    os.truncate(file, 8 << 20)
+    assert refused(file).key == "data_line_too_long"
+    file.write_bytes(b'[{"a": "' + b"x" * (8 << 20))
+    assert refused(file).key == "data_line_too_long"
+
+
 def test_broken_line_in_the_middle(put):
     error = refused(put("a.jsonl", '{"a": 1}\n{a: 2}\n{"a": 3}\n'))
     assert (error.key, error.values["line"]) == ("data_json_broken", 2)
@@ -145,6 +176,13 @@ def test_chinese_encodings_are_read_and_told(put, name, charset):
     assert told == [("data_charset", "UTF-16" if charset == "utf-16" else "GB18030")]
 
 
+@pytest.mark.parametrize("charset", ["utf-16-le", "utf-16-be"])
+def test_zeros_tell_utf_16_where_no_mark_does(put, charset):
+    rows = [{"text": "世界"}]
+    assert read(put("a.json", json.dumps(rows, ensure_ascii=False).encode(charset))) == numbered(rows)
+    assert read(put("a.csv", "text\n世界\n".encode(charset))) == numbered(rows)
+
+
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.csv", "a.txt"])
 def test_what_is_in_no_known_encoding_is_said_with_its_line(put, name):
     rows = '[{"text": "ok"},\n{"text": "DATA"}]' if name == "a.json" else '{"text": "ok"}\n{"text": "DATA"}\n'
@@ -161,6 +199,7 @@ def test_one_json_object_is_not_rows(put):
 def test_tables_with_other_separators_and_odd_headers(put):
     assert read(put("a.csv", "q;a\n1,5;2\n")) == [(1, {"q": "1,5", "a": "2"})]
     assert refused(put("a.csv", "q,a,q\n1,2,3\n")).key == "data_table_header"
+    assert read(put("b.csv", "\n\nq;a\n\n1,5;2\n")) == [(1, {"q": "1,5", "a": "2"})], "blank lines before the header"
 
 
 def test_spreadsheet(tmp_path):
@@ -210,7 +249,8 @@ def test_what_stands_beside_the_data_is_no_data(put, tmp_path):
 
 
 def test_table_with_a_lost_quote(put):
-    assert refused(put("a.csv", 'a,b\n1,"2\n3,4\n')).key == "data_table_broken"
+    error = refused(put("a.csv", 'a,b\n1,2\n1,"2\n3,4\n'))
+    assert (error.key, error.values["line"]) == ("data_table_broken", 3)
     error = refused(put("a.csv", "a,b\n1,2\n1,2,3\n"))
     assert (error.key, error.values["line"]) == ("data_table_cells", 3)
 

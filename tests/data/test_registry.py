@@ -5,7 +5,7 @@ import json
 import pytest
 
 from studio import paths
-from studio.data import registry
+from studio.data import registry, remote
 from studio.data.source import Columns, Tags
 from studio.errors import StudioError
 from studio.text import catalogue
@@ -122,6 +122,17 @@ def test_the_folder_of_media(put, tmp_path):
 def test_a_registry_saved_as_gbk(put, tmp_path):
     put("dataset_info.json", '{"诗词数据集": {"file_name": "中文.json"}}'.encode("gbk"))
     assert list(registry.load(tmp_path)) == ["诗词数据集"]
+
+
+def test_a_registry_of_a_hub_names_no_file_of_this_machine(home, tmp_path):
+    folder = remote.registry_folder("REMOTE:some/body")
+    for entry in ({"cloud_file_name": "file:///etc/hosts"}, {"file_name": "../x.json"}, {"file_name": "/etc/hosts"}):
+        with pytest.raises(StudioError) as caught:
+            registry.parse_entry("x", entry, folder)
+        assert caught.value.key == "data_file_name_refused"
+        if "cloud_file_name" in entry:
+            assert registry.parse_entry("x", entry, tmp_path).hub, "the owner of a registry may"
+    assert registry.parse_entry("x", {"cloud_file_name": "s3://bucket/x.json"}, folder).hub
 
 
 def test_folder_without_registry(tmp_path):

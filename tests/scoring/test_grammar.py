@@ -83,8 +83,9 @@ def test_by_name_by_path_or_written_out(tmp_path):
 
 def test_all_predictions_of_a_folder(tmp_path):
     predicted(tmp_path, [ROBOT, ""], ["x", None], others={"scene": "kitchen"})
-    file = grammar.postprocess(tmp_path, grammar.load("actions"))
-    rows = json.loads(file.read_text("utf-8"))
+    written = grammar.postprocess(tmp_path, grammar.load("actions"))
+    file, rows = written.path, json.loads(written.path.read_text("utf-8"))
+    assert (written.count, written.odd) == (2, 1)
     assert file.name == "predict_postprocessed.json" and len(rows) == 2
     assert rows[0]["output_2"][0] == "移动，机器人，厨房" and rows[0]["scene"] == "kitchen"
     assert rows[0]["predict"] == ROBOT and rows[0]["label"] == "x"
@@ -93,5 +94,5 @@ def test_all_predictions_of_a_folder(tmp_path):
 
 def test_a_column_whose_name_is_a_fields_is_not_lost(tmp_path):
     predicted(tmp_path, [ROBOT], ["x"], others={"output_1": "gold", "scene": "kitchen"})
-    [row] = json.loads(grammar.postprocess(tmp_path, grammar.load("actions")).read_text("utf-8"))
+    [row] = json.loads(grammar.postprocess(tmp_path, grammar.load("actions")).path.read_text("utf-8"))
     assert row["others"] == {"output_1": "gold"} and row["scene"] == "kitchen" and len(row["output_1"]) == 3

@@ -114,3 +114,17 @@ def test_half_a_character_is_no_end(tmp_path, home):
     with pytest.raises(StudioError) as caught:
         predictions.read(listed)
     assert caught.value.key == "predictions_unreadable"
+
+
+def test_where_another_file_holds_the_same_row(tmp_path):
+    """By its number, wherever it stands; of files without numbers the same line; one of several is nobody's."""
+    lines = [{"predict": "x", "label": "l", "row": row, "question": str(row)} for row in (1, 2, 3, 4, 4)]
+    own, other, bare = (tmp_path / name for name in ("own", "other", "bare"))
+    write_lines(own / "generated_predictions.jsonl", lines)
+    write_lines(other / "generated_predictions.jsonl", [lines[2], lines[3], lines[0], lines[3]])
+    write_lines(bare / "generated_predictions.jsonl", [{"predict": "y", "label": label} for label in ("l", "m", "l")])
+    found = predictions.read(own)
+    assert found.places_in(predictions.read(other)).tolist() == [2, -1, 0, 3, -1]
+    assert found.places_in(predictions.read(bare)).tolist() == [0, -1, 2, -1, -1]
+    (bare / "generated_predictions.jsonl").write_text("")
+    assert found.places_in(predictions.read(bare)).tolist() == [-1] * 5

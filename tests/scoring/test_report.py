@@ -70,6 +70,23 @@ def test_the_base_can_be_chosen(four):
     assert found.parts[0].leading.comparisons[1 - found.base].interval.verdict == -1
 
 
+def test_without_a_word_the_base_is_what_the_others_were_trained_from(tmp_path):
+    """Also where weights were trained whole, whatever stands first."""
+    first, second = (str(tmp_path / name) for name in ("first", "second"))
+    runs = {"second": (second, first), "first": (first, "org/base"), "base": ("org/base", None)}
+    folders = []
+    for name, (model, before) in runs.items():
+        if before:
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "job.yaml").write_text(json.dumps({"model_name_or_path": before, "dataset": ["own"]}))
+        folders.append(evaluated(tmp_path / f"eval-{name}", [10.0, 60.0, 90.0]))
+        (folders[-1] / "job.yaml").write_text(json.dumps({"model_name_or_path": model}))
+    whole, two = report.compare(folders), report.compare(folders[:2])
+    assert whole.contenders[whole.base].model == "org/base" and two.contenders[two.base].model == first
+    alone = report.compare(folders[:1])
+    assert alone.base == 0 and alone.parts[0].kind == "own"
+
+
 def test_as_a_file_in_both_languages(four):
     found = report.compare(list(four.values()))
     for language in ("en", "zh"):

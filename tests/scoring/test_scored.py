@@ -105,6 +105,10 @@ def test_predictions_of_another_folder(tmp_path, home):
     assert scored.adopt(source, folder) == 1
     assert scores(folder) == [{"nll": 1.0, "num_label_tokens": 1}]
     assert predictions.read(folder).line(0)["predict"] == "a"
+    (tmp_path / "none.jsonl").touch()
+    with pytest.raises(StudioError) as caught:
+        scored.adopt(tmp_path / "none.jsonl", folder)
+    assert caught.value.key == "predictions_empty" and predictions.read(folder).num_rows == 1
 
 
 def test_a_folder_that_adopts_itself_is_left_as_it_is(tmp_path, home):

@@ -142,6 +142,24 @@ def test_columns_can_be_changed_and_show_their_effect_at_once(tmp_path):
     assert entry == {"file_name": str(file), "columns": {"prompt": "frage", "response": "antwort"}}
 
 
+def test_the_columns_of_a_set_that_is_there_can_be_changed(own):
+    folder = own(mine={"file_name": "odd.json", "num_samples": 2}, other={"file_name": "rows.json"})
+    (folder / "odd.json").write_text(json.dumps([{"frage": f"q{n}", "antwort": f"a{n}"} for n in range(3)]))
+    proposed = adding.propose(T, {"known": "mine"})
+    assert (proposed["name"], proposed["found"]) == ("mine", ["frage", "antwort"]) and "frage" in proposed["problem"]
+    asked = {"known": "mine", "formatting": "alpaca", "columns": {"prompt": "frage", "response": "antwort"}}
+    assert [turn["text"] for turn in adding.preview(T, asked)["rows"][1]["turns"]] == ["q1", "a1"]
+    assert adding.add(T, asked | {"as": "other"}) == {"name": "mine"}
+    entry = {"file_name": "odd.json", "num_samples": 2, "columns": {"prompt": "frage", "response": "antwort"}}
+    assert registry.entries(folder) == {"mine": entry, "other": {"file_name": "rows.json"}}
+    assert adding.propose(T, {"known": "mine"})["columns"] == entry["columns"]
+    assert adding.propose(T, {"known": "other"})["columns"] == {"prompt": "instruction", "response": "output"}
+    own(far={"hf_hub_url": "owner/name"})
+    assert key_of(lambda: adding.propose(T, {"known": "far"})) == "data_not_downloaded"
+    with pytest.raises(StudioError):
+        adding.add(T, {"known": "chat_demo", "formatting": "alpaca"})
+
+
 def test_roles_of_a_chat_can_be_named(tmp_path):
     file = tmp_path / "chat.json"
     turns = [{"who": "me", "says": "hi"}, {"who": "it", "says": "hello"}]

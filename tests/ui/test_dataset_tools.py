@@ -1,7 +1,9 @@
 """Lengths, doctor, make and text-to-SQL as the browser calls them: what it is told, and what it may not do."""
 
+import io
 import json
 import sqlite3
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -262,6 +264,20 @@ def test_uploaded_databases_are_kept_together(databases, uploaded, home):
     with pytest.raises(StudioError, match="evil"):
         text_to_sql.take(EN, {"uploads": [uploaded("evil.sh"), uploaded("fine.db")]})
     assert not list((home / "cache" / "uploads").iterdir())
+
+
+def test_a_zip_brings_its_questions(databases, uploaded, home):
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.write(Path(databases["folder"], "concert", "concert.sqlite"), "x/database/concert/concert.sqlite")
+        archive.write(databases["questions"], "x/dev.json")
+        archive.writestr("x/tables.json", "[]")
+    both = text_to_sql.take(EN, {"uploads": [uploaded("x.zip", zipped.getvalue())]})
+    assert both["questions"] == str(Path(both["folder"], "x", "x", "dev.json"))
+    assert text_to_sql.preview(EN, both)["database"] == "concert"
+    with pytest.raises(StudioError, match="cannot be read"):
+        text_to_sql.take(EN, {"uploads": [uploaded("x.zip", zipped.getvalue()[:-30])]})
+    assert len(list((home / "data" / "databases").iterdir())) == 1, "nothing is left of it"
 
 
 @pytest.mark.parametrize("missing", ["folder", "questions"])

@@ -75,6 +75,18 @@ def test_a_second_start_is_the_errand_at_work():
     assert ended(key)["result"] == "other"
 
 
+def test_something_else_is_not_taken_for_what_is_at_work():
+    key, work = ("making", "mine"), Gate()
+    first = errands.begin(key, work, {"way": "split"})
+    assert errands.begin(key, work, {"way": "split"}) is first, "a second click"
+    with pytest.raises(StudioError, match="something else"):
+        errands.begin(key, lambda tell: "shuffled", {"way": "shuffle"})
+    work.may_go.set()
+    assert ended(key)["result"] == "result"
+    errands.begin(key, lambda tell: "shuffled", {"way": "shuffle"})
+    assert ended(key)["result"] == "shuffled"
+
+
 def test_it_stops_where_it_tells():
     key, work = ("doctor", "mine"), Gate()
     errands.begin(key, work)

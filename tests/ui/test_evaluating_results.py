@@ -1,6 +1,7 @@
 """What came of evaluations: the list, the report against the base, answers by row, benchmarks, fields."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -141,6 +142,28 @@ def test_the_report_is_a_file_in_the_language_of_the_page(two):
     assert plain["name"].endswith(".md") and plain["text"].startswith("# ")
 
 
+def test_answers_are_read_while_they_come_and_compared_when_all_are_there(two):
+    """Without scores there is nothing to compare; the base beside it is told as before."""
+    folder = scored.folder_of(two, "toy/evaluate/at-work", state="running")
+    lock = scored.answering(folder, "first")
+    stamp = {row["id"]: row["stamp"] for row in listed.listing(EN, {})["rows"]}["toy/evaluate/at-work"]
+    found = report.report(EN, of("toy/evaluate/at-work"))
+    assert found["answering"] and not found["has_results"] and found["state"] == "done"
+    scored.add(folder, "second")
+    again = {row["id"]: row for row in listed.listing(EN, {})["rows"]}["toy/evaluate/at-work"]
+    assert again["stamp"] != stamp and again["ends_at"] and "of 30" in again["phase"]
+    table = rows.table(EN, of("toy/evaluate/at-work"))
+    assert [row["cells"][0]["text"] for row in table["rows"]] == ["first", "second"] and table["order"] == "file"
+    beside = wait_report(of("toy/evaluate/at-work", BASE))
+    assert beside["answering"] and [one["name"] for one in beside["result"]["columns"]] == ["starter"]
+    os.close(lock)
+
+
+def test_answers_that_were_there_are_told_by_where_they_are_from(home):
+    scored.folder_of(home / "saves", "predictions/evaluate/one", dataset=[], predictions_from="toy/evaluate/x")
+    assert "toy/evaluate/x" in listed.listing(EN, {})["rows"][0]["about"]
+
+
 # ---- answers ---------------------------------------------------------------------------------------------------------
 
 
@@ -175,6 +198,20 @@ def test_what_was_lost_is_told_of_the_same_rows_alone(two):
     scored.predictions(folder, [("p", label, label) for label in LABELS], ["other"] * len(LABELS))
     asked = of(TUNED, "toy/evaluate/elsewhere", metric="exact_match", order="lost")
     assert rows.table(EN, asked)["matched"] == 0
+
+
+def test_a_row_that_one_run_left_out_parts_no_others(two):
+    """As a model with a shorter context does; and with the sets in another order."""
+    for name in ("generated_predictions.jsonl", "scores.jsonl"):
+        lines = (two / BASE / name).read_text().splitlines(keepends=True)
+        (two / BASE / name).write_text("".join([*lines[20:], *lines[2:20]]))
+    asked = of(TUNED, BASE, metric="exact_match", base=BASE)
+    won, lost = (rows.table(EN, asked | {"order": order, "limit": 50}) for order in ("won", "lost"))
+    assert (won["matched"], lost["matched"]) == (27, 0) and numbers(won)[0] == "4"
+    assert all(row["cells"][1]["text"] == "no idea" for row in won["rows"])
+    first = rows.table(EN, asked | {"order": "file", "limit": 3})["rows"]
+    assert [row["cells"][1] is None for row in first] == [True, True, False]
+    assert [one["text"] for one in rows.row(EN, asked | {"line": 2})["answers"]] == [LABELS[2], LABELS[2]]
 
 
 def test_a_row_shows_where_answer_and_label_differ(two):
@@ -226,6 +263,19 @@ def test_benchmarks_stand_side_by_side_with_their_questions(home):
     wrong = benchmarks.questions(EN, {"run": "toy/evaluate/a", "only": "wrong", "limit": 2, "offset": 1})
     assert wrong["matched"] == 3 and [row["index"] for row in wrong["rows"]] == ["6", "7"]
     assert wrong["rows"][0]["prompt"] == f"{EVIL} 6" and wrong["tasks"] == ["mini"]
+
+
+def test_an_unpublished_answer_is_neither_right_nor_wrong_and_the_least_perplexity_is_best(home):
+    for name, value in (("a", 10.0), ("b", 20.0)):
+        folder = scored.folder_of(home / "saves", f"toy/evaluate/{name}", task="wikitext", dataset=[])
+        scored.benchmark(folder, {"Average": value}, [("q", "A", "A"), ("r", "A", "B"), ("s", "A", None)])
+        metrics = {"word_perplexity": value, "ter (first)": value, "winter": value}
+        (folder / "benchmark_results.json").write_text(json.dumps({"tasks": {"wikitext": metrics}}))
+    found = benchmarks.figures(EN, of("toy/evaluate/a", "toy/evaluate/b"))["rows"]
+    assert [row["best"] for row in found] == [0, 0, 1]
+    told = {only: [row["correct"] for row in benchmarks.questions(EN, {"run": "toy/evaluate/a", "only": only})["rows"]]
+            for only in ("right", "wrong", "")}  # fmt: skip
+    assert told == {"right": [True], "wrong": [False], "": [True, False, None]}
 
 
 def test_a_grammar_is_tried_and_written(two):

@@ -8,7 +8,7 @@ import pytest
 
 from studio import runs
 from studio.config import read_mapping
-from studio.data import registry
+from studio.data import register, registry
 from studio.data.asking import journal
 from studio.errors import StudioError
 from studio.runs import folder as files
@@ -103,6 +103,14 @@ def test_a_run_is_told_with_its_set_its_figures_and_its_refusals(ran, home):
     assert row["refused"] == [{"reason": "similar", "text": EN("asking.refused_similar"), "count": 4}]
     assert generated.listing(EN, {"token": found["token"]}) is None
     assert generated.listing(ZH, {})["rows"][0]["facts"] != row["facts"]
+
+
+def test_a_set_that_had_to_take_another_name_is_the_one_that_is_linked(ran):
+    ran("finished", figures={"rows": 4, "dataset": "tasks_2"})
+    register.register("tasks", {"file_name": "others.jsonl"})
+    register.register("tasks_2", {"file_name": "tasks_2.jsonl"})
+    row = generated.listing(EN, {})["rows"][0]
+    assert row["name"] == row["set"] == "tasks_2" and "taken" in row["facts"]
 
 
 def test_a_run_without_rows_has_no_set_and_resumes(ran):

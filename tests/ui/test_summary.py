@@ -94,10 +94,20 @@ def test_phases(make_run, phase, words):
     assert summary.phase_words(T, run.progress()) == words
 
 
+@pytest.mark.parametrize(("kind", "key"), [("evaluate", "run"), ("export", "result")])
+def test_what_was_evaluated_or_exported_leads_to_its_result(make_run, kind, key):
+    run = make_run(f"starter/{kind}/one two", kind=kind)
+    assert summary.summarise(T, run)["leads"] == {"result": f"?tab={kind}&{key}=starter/{kind}/one%20two"}
+
+
 def test_a_run_with_weights_leads_on_and_one_at_work_cannot_be_renamed(make_run):
     run = make_run(started=1.0, ended=2.0)
     (run.folder / "adapter_model.safetensors").write_bytes(b"x")
-    assert summary.summarise(T, run)["leads"]
+    model = "&model=starter/lora/one"
+    leads = {"chat": f"?tab=chat{model}", "evaluate": f"?tab=evaluate{model}", "export": "?tab=export&run=starter/lora/one"}
+    assert summary.summarise(T, run)["leads"] == leads
+    (run.folder / "generated_predictions.jsonl").touch()
+    assert summary.summarise(T, run)["leads"] == leads | {"result": "?tab=evaluate&run=starter/lora/one"}
     live = make_run("starter/lora/two", "running", started=1.0)
     lock = locks.acquire(live.folder / files.LOCK)
     assert summary.summarise(T, live)["can"] == ["stop", "now"]

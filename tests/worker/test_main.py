@@ -9,6 +9,8 @@ import pytest
 import torch
 from forking import fork
 
+from studio.config import read_mapping
+from studio.runs import endings
 from studio.runs import folder as files
 from studio.worker import __main__ as worker
 from studio.worker.train import recipe
@@ -55,6 +57,19 @@ def test_out_of_memory_says_what_to_lower(run_folder, monkeypatch, error):
     assert worker.main([str(run_folder)]) == worker.USER_ERROR
     told = json.loads((run_folder / files.ERROR).read_text())
     assert told["key"] == "out_of_memory" and "per_device_train_batch_size" in told["text"]
+
+
+def test_an_export_out_of_memory_says_what_helps_an_export(tmp_path, toy_model, monkeypatch):
+    from studio.worker.export import merge
+
+    job = read_mapping("export", {"model_name_or_path": str(toy_model), "device": "cpu"}).job
+    (tmp_path / files.JOB).write_text(job.to_yaml())
+    monkeypatch.setattr(merge, "write", lambda *_: raise_(torch.OutOfMemoryError("CUDA out of memory.")))
+    assert worker.main([str(tmp_path)]) == worker.USER_ERROR
+    told = json.loads((tmp_path / files.ERROR).read_text())
+    assert told["key"] == "export_no_memory" and "verify_export" in told["text"]
+    killed = endings.ending(tmp_path, -9, False).error
+    assert killed["key"] == "export_no_memory" and "SIGKILL" in killed["text"]
 
 
 def test_a_bug_keeps_its_traceback(run_folder, monkeypatch):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.data import charset
 from studio.data.sql import databases, schema
 from studio.errors import StudioError
 
@@ -77,12 +78,13 @@ def read(file: Path) -> str:
 
 
 def cut(text: str, num_chars: int, num_shared: int) -> Iterator[str]:
-    """Pieces that end with a paragraph, else a line, a sentence or a word, in the second half of what fits."""
+    """Pieces that end with a paragraph, else a line, a sentence or a word, in the second half of what fits; each
+    begins a quarter of that further on, or more, however much is shared."""
     text, start = text.strip(), 0
     while len(text) - start > num_chars:
         end = _end(text, start + num_chars // 2, start + num_chars)
         yield text[start:end].strip()
-        start = max(_begin(text, end - num_shared, end), start + 1) if num_shared else end
+        start = _begin(text, max(end - num_shared, start + num_chars // 4), end) if num_shared else end
     if text[start:].strip():
         yield text[start:].strip()
 
@@ -97,20 +99,16 @@ def _end(text: str, least: int, most: int) -> int:
 
 def _begin(text: str, least: int, most: int) -> int:
     """After the first end of a sentence or a word from there on."""
-    least = max(0, least)
     places = [place + len(mark) for mark in ENDS[:-1] if (place := text.find(mark, least, most)) >= 0]
     space = text.find(" ", least, most)
     return min(places) if places else space + 1 if space >= 0 else least
 
 
 def _plain(file: Path) -> str:
-    data = file.read_bytes()
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            return data.decode(encoding).replace("\r\n", "\n")
-        except UnicodeDecodeError:
-            continue
-    raise StudioError("document_unreadable", path=file, why="UTF-8, GB 18030")
+    try:
+        return file.read_bytes().decode(charset.codec(file)).replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise StudioError("data_not_utf8", file=file, line=charset.bad_line(file), why=error.reason) from None
 
 
 def _pdf(file: Path) -> str:

@@ -52,7 +52,7 @@ class _Work:
     """One start of a run."""
 
     def __init__(self, job: GenerateJob, folder: Path, tell: Tell) -> None:
-        self.job, self.tell = job, tell
+        self.job, self.tell, self.name = job, tell, job.new_dataset
         self.t = text.catalogue(text.preferred_language())
         self.way = WAYS[job.way](job)
         self.journal = Journal(folder, job, self.way.plan, ordered=self.way.total is not None)
@@ -162,6 +162,9 @@ class _Work:
         """Bring the set and the figures up to date."""
         began_s = time.monotonic()
         self.journal.publish(self.way.entry, self.target)
+        if self.journal.name != self.name:
+            print(self.t("asking.renamed", wanted=self.name, name=self.journal.name), flush=True)
+            self.name = self.journal.name
         self.journal.write_figures(self.figures())
         self._log()
         self.published_s = time.monotonic()

@@ -54,7 +54,8 @@ class Journal:
     """The journal of one run; one writer. `ordered`: the set keeps the order of the units, not that of their ends."""
 
     def __init__(self, folder: Path, job: GenerateJob, plan: str, ordered: bool) -> None:
-        """Raises StudioError where the run was begun with other data, or the name belongs to another set."""
+        """Raises StudioError where the run was begun with other data, or nothing was made yet and the name belongs to
+        another set."""
         self.folder, self.name, self.ordered = folder, job.new_dataset, ordered
         self.done: set[int] = set()
         self.num_rows, self.refused = 0, Counter()
@@ -86,7 +87,7 @@ class Journal:
     def publish(self, entry: dict[str, Any], most: int | None) -> None:
         """Write the set, at most so many rows, registered with its first ones; then the refused rows."""
         rows = list(self.rows)[:most]
-        own = self._own_file()
+        own = self._own_file() if rows else None
         if own:
             writing.replace(own, writing.lines(rows))
         elif rows:
@@ -105,10 +106,17 @@ class Journal:
         writing.replace(self.folder / FIGURES, json.dumps(figures, ensure_ascii=False) + "\n")
 
     def _own_file(self) -> Path | None:
-        """The set's file, once this run has registered it. Raises StudioError where the name is another set's."""
-        entry = registry.entries(paths.data()).get(self.name)
-        if isinstance(entry, dict) and entry.get(MARK) == self.mark:
-            return paths.data() / str(entry["file_name"])
+        """The set's file, once this run has registered it.
+
+        Where the name is another set's, rows that were made (and paid for) stand under a free one, which `name` then
+        is; without any it raises StudioError.
+        """
+        known = registry.entries(paths.data())
+        own = [name for name, entry in known.items() if isinstance(entry, dict) and entry.get(MARK) == self.mark]
+        if self.name not in own and self.name in register.names() and self.num_rows:
+            self.name = own[0] if own else sets.free_name(self.name)
+        if self.name in own:
+            return paths.data() / str(known[self.name]["file_name"])
         register.check_name(self.name, taken=True)
         return None
 

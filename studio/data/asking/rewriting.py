@@ -65,7 +65,7 @@ class Rewrite:
 
 def _replaced(source: Source, raw: dict, new: list[str]) -> dict[str, Any]:
     """The raw row with its answers replaced, in its own format."""
-    columns, tags = source.columns, source.tags
+    raw, columns, tags = formats.unpacked_row(source, raw), source.columns, source.tags
     if source.formatting == "alpaca":
         old = raw[columns.response]
         history = [list(pair) for pair in raw.get(columns.history) or ()] if columns.history else []

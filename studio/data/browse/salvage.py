@@ -69,7 +69,7 @@ def _rows(file: Path) -> Iterator[object]:
         return _table(file)
     if kind == ".txt":
         return _texts(file)
-    return _lines(file) if _is_lines(file) else reading.READERS[kind](file)
+    return _lines(file) if kind in reading.JSON and not reading.is_array(file) else reading.READERS[kind](file)
 
 
 def _is_deep(raw: object) -> bool:
@@ -112,15 +112,6 @@ def _texts(file: Path) -> Iterator[object]:
         yield text if isinstance(text, Broken) else {"text": text.rstrip("\r\n")}
 
 
-def _is_lines(file: Path) -> bool:
-    """Whether each line is a row of JSON; many files called .json hold lines."""
-    kind = file.suffix.lower()
-    if kind != ".json":
-        return kind in reading.JSON
-    with file.open("rb") as stream:
-        return not stream.read(4096).decode(charset.codec(file), "ignore").lstrip().startswith("[")
-
-
 def _lines(file: Path) -> Iterator[object]:
     """Rows of JSON, a line each. A file that is one object over many lines is no set at all: a StudioError says so."""
     begun = False
@@ -142,7 +133,7 @@ def _lines(file: Path) -> Iterator[object]:
 def _decoded(file: Path) -> Iterator[tuple[int, str | Broken]]:
     """Numbered lines that are not blank, with their ends."""
     with file.open(encoding=charset.codec(file), errors=_errors(file), newline="\n") as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(streaming.lines(stream, file), 1):
             if line.strip():
                 why = _fault(line)
                 yield number, _undecoded(file, number, line.strip(), why) if why else line

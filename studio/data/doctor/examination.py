@@ -65,17 +65,22 @@ def gather(
     except StudioError as error:
         tally.note("missing" if error.key in FILES else "unreadable", why=error)
         return tally
-    round_ = _round(source, wanted, tally)
-    for seen in rows_of(source, progress, dict(wanted.lens.placeholders) if wanted.lens else None):
-        rowwise.usable(seen, tally)
-        if isinstance(seen.raw, dict):
-            for look in round_.any_row:
-                look(seen, tally)
-        if not isinstance(seen.row, Problem):
-            for look in round_.good_row:
-                look(seen, tally)
+    round_, seen = _round(source, wanted, tally), None
+    try:
+        for seen in rows_of(source, progress, _placeholders(wanted)):
+            rowwise.usable(seen, tally)
+            round_.look(seen, tally)
+    except StudioError as error:
+        tally.note("unreadable", why=error)  # not even its first row
+        return tally
+    if seen is None:
+        tally.note("unreadable", why=StudioError("data_empty", file=source.path))
     round_.finish(tally)
     return tally
+
+
+def _placeholders(wanted: Wanted) -> dict[str, str] | None:
+    return dict(wanted.lens.placeholders) if wanted.lens else None
 
 
 def rows_of(
@@ -101,6 +106,14 @@ class _Round:
     again: repeats.Repeats | None = None
     near: nearness.Nearness | None = None
     others: list[Any] = field(default_factory=list)
+
+    def look(self, seen: Seen, tally: Tally) -> None:
+        if isinstance(seen.raw, dict):
+            for look in self.any_row:
+                look(seen, tally)
+        if not isinstance(seen.row, Problem):
+            for look in self.good_row:
+                look(seen, tally)
 
     def hold(self, sources: Sequence[Source]) -> None:
         """Show the sets one evaluates on to what looks for leaks. Raises StudioError for one that is not here."""

@@ -74,6 +74,7 @@ class Finding:
     def text(self, t: Catalogue) -> str:
         """What is wrong with how many rows, where, and why it matters."""
         rows = ", ".join(map(str, self.row_numbers[:NUM_SHOWN])) + (", …" if self.count > NUM_SHOWN else "")
+        rows = rows or "1"  # of a set as a whole: from its first row on
         return t(f"doctor.{self.code}.text", count=self.count, rows=rows, source=self.source, **self._words(t))
 
     def _words(self, t: Catalogue) -> dict[str, Any]:

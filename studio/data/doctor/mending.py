@@ -10,7 +10,7 @@ from studio.data.browse.salvage import Broken
 from studio.data.doctor import characters, personal, turns
 from studio.data.doctor.examination import Wanted, gather, rows_of
 from studio.data.doctor.finding import CODES
-from studio.data.doctor.seen import Seen, columns_of
+from studio.data.doctor.seen import columns_of
 from studio.data.making import sets
 from studio.data.making.filling import filled
 from studio.data.making.origin import whole
@@ -80,19 +80,20 @@ def _mended(
 ) -> Iterator[bytes]:
     finish = whole(source)
     for seen in rows_of(source, progress):
-        new = None if seen.number in out else _one(source, seen, mends)
+        raw = formats.unpacked_row(source, seen.raw)
+        new = None if seen.number in out else _one(source, raw, mends)
         if new is None:
             counts["left_out"] += 1
             continue
-        counts["changed"] += new is not seen.raw and new != seen.raw
+        counts["changed"] += new is not raw and new != raw
         yield line(finish(new))
 
 
-def _one(source: Source, seen: Seen, mends: list[Mend]) -> object | None:
+def _one(source: Source, raw: object, mends: list[Mend]) -> object | None:
     """The row mended; None where it cannot be, or where nothing that could be learned from would be left of it."""
-    if isinstance(seen.raw, Broken):
+    if isinstance(raw, Broken):
         return None  # there is nothing that could be written
-    new: object = seen.raw
+    new = raw
     for mend in mends if isinstance(new, dict) else ():
         before, new = new, mend(new)
         if new is None or (new != before and _is_good(source, before) and not _is_good(source, new)):

@@ -16,6 +16,8 @@ def mend(source: Source, raw: dict) -> dict | None:
     if source.formatting == "alpaca" or not _is_wrong(formats.to_row(source, raw)):
         return raw
     column, tags = source.columns.messages, source.tags
+    if not isinstance(raw.get(column), list):
+        return None  # those before the better answer of a pair
     turns = [dict(turn) for turn in raw[column]]
     system = [turns.pop(0)] if turns and tags.system_tag and turns[0].get(tags.role_tag) == tags.system_tag else []
     turns = _joined(turns, tags)

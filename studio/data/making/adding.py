@@ -6,7 +6,7 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -53,6 +53,22 @@ def propose(where: str | Path, hub: str | None = None) -> Proposal:
     if not remote.OWNED_ID.fullmatch(found):
         raise StudioError("making_nothing_there", where=text)
     return Proposal(text, sets.free_name(found.rpartition("/")[2]), _of_hub(HUBS[hub], found))
+
+
+def known(name: str) -> Proposal:
+    """How a set of the user's own registry is entered, to be changed (`register.register` with `replace`).
+
+    Where the entry names no columns, as of a set of a hub that was not here when it was added, those of its rows are
+    guessed. Raises StudioError for a name that is not there, and for a set that is not on this machine.
+    """
+    entry = registry.entries(paths.data()).get(name)
+    source = registry.parse_entry(name, entry, paths.data())
+    reading.files_of(source)
+    if {"columns", "formatting"} & entry.keys():
+        return Proposal(str(source.path), name, entry, _columns(source.path))
+    found = _of_path(source.path)
+    guessed = {key: value for key, value in found.entry.items() if key != "file_name"}
+    return replace(found, name=name, entry=guessed | entry)
 
 
 def preview(entry: Mapping, num_rows: int = NUM_SHOWN_ROWS) -> list[tuple[int, object, Row | Problem]]:

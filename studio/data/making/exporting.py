@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from studio import paths
-from studio.data import writing
+from studio.data import characters, writing
 from studio.data.making import sets
 from studio.data.making.origin import rows_of
 from studio.data.making.spool import Progress, Spool
@@ -120,7 +120,7 @@ EXPORTS: dict[str, Callable[[Spool, Path], None]] = {
 
 def _rows(spool: Spool) -> Iterator[dict]:
     for number, text in enumerate(spool.all_lines(), 1):
-        row = json.loads(text)
+        row = characters.escaped(json.loads(text))  # half of a character is written as JSON writes it
         if not isinstance(row, dict):
             raise StudioError("making_table_row", row=number)
         yield row

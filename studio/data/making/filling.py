@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from studio.data import reading
+from studio.data import formats, reading
 from studio.data.formats import Filler
 from studio.data.making import sets
 from studio.data.making.origin import rows_of
@@ -48,7 +48,8 @@ def filled(raw: object, values: Mapping[str, str]) -> tuple[object, tuple[str, .
 def _filled(
     source: Source, values: Mapping[str, str], counts: dict[str, int], progress: Progress | None
 ) -> Iterator[bytes]:
-    for raw in rows_of(source, progress):
+    for found in rows_of(source, progress):
+        raw = formats.unpacked_row(source, found)
         new, others = filled(raw, values)
         counts["changed"] += new != raw
         counts["unfilled"] += bool(others)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from studio import paths
-from studio.data import reading
+from studio.data import formats, reading
 from studio.data.browse import opening
 from studio.data.making.spool import Progress, told
 from studio.data.source import Source
@@ -28,6 +28,7 @@ def whole(source: Source) -> Callable[[object], object]:
 
     def change(raw: object) -> object:
         there = [column for column in columns if raw.get(column)] if isinstance(raw, dict) else []
+        raw = formats.unpacked_row(source, raw) if there else raw
         return raw | {column: _paths(raw[column], folder) for column in there} if there else raw
 
     return change

@@ -1,8 +1,5 @@
 """Rows on disk as JSON lines that can be taken out again in any order, in the memory of eight bytes a row."""
 
-import datetime
-import decimal
-import json
 import mmap
 import tempfile
 from array import array
@@ -13,7 +10,6 @@ import numpy as np
 
 from studio import paths
 from studio.data import writing
-from studio.errors import StudioError
 
 Progress = Callable[[int, int], None]
 TELL_ROWS = 1_000
@@ -53,12 +49,8 @@ class Spool:
 
 
 def line(row: object) -> bytes:
-    """A row as one line of JSON. Raises StudioError for one that holds bytes, which JSON has no form for."""
-    text = json.dumps(row, ensure_ascii=False, default=_plain) + "\n"
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write
-        return (json.dumps(row, default=_plain) + "\n").encode()
+    """A row as `writing.line` has it."""
+    return writing.line(row).encode()
 
 
 def told(rows: Iterable[object], progress: Progress | None, total: int = 0) -> Iterator[object]:
@@ -70,14 +62,3 @@ def told(rows: Iterable[object], progress: Progress | None, total: int = 0) -> I
             progress(done, max(total, done) if total else 0)
     if progress:
         progress(done, done)
-
-
-def _plain(value: object) -> object:
-    """What parquet and spreadsheets hold and JSON does not."""
-    if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
-        return str(value)
-    if isinstance(value, decimal.Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, bytes | bytearray | memoryview):
-        raise StudioError("making_bytes")
-    return str(value)

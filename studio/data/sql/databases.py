@@ -1,25 +1,30 @@
 """The SQLite databases of a folder, by their ids, and opening one so that nothing can be written."""
 
 import difflib
+import filecmp
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from studio.data.sql import packed
 from studio.errors import StudioError
 
-KINDS = (".sqlite", ".sqlite3", ".db", ".db3")
+KINDS = packed.DATABASES
 MAGIC = b"SQLite format 3\0"
-DEPTH = 4  # folders below the one that is named
+DEPTH = 6  # folders below the one that is named
 
 
 def find(folder: Path) -> dict[str, Path]:
     """The databases below a folder: `<id>/<id>.sqlite`, or `<id>.sqlite` anywhere; a single file stands for itself.
+    A zip stands for the folder that was packed.
 
-    Raises StudioError where there are none, or where two have one id.
+    Raises StudioError where there are none, where two that differ have one id, and for a zip not to be trusted.
     """
     folder = folder.expanduser()
+    if folder.is_file() and folder.suffix.lower() == packed.ZIP:
+        folder = packed.folder_of(folder)
     if folder.is_file():
         return {folder.stem: folder}
     if not folder.is_dir():
@@ -29,7 +34,7 @@ def find(folder: Path) -> dict[str, Path]:
         other = found.get(path.stem)
         if other is None or (path.parent.name == path.stem != other.parent.name):
             found[path.stem] = path
-        elif other.parent.name != other.stem or path.parent.name == path.stem:
+        elif (other.parent.name != other.stem or path.parent.name == path.stem) and not filecmp.cmp(other, path, False):
             raise StudioError("sql_database_twice", name=path.stem, first=other, second=path)
     if not found:
         raise StudioError("sql_no_databases", path=folder, known=", ".join(KINDS))

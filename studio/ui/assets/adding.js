@@ -1,7 +1,7 @@
 // Adding a set; tools.js stands before this in one scope. What rows hold is put in as text.
 const PAUSE_MS = 200;
 let sending = null;   // the request while a file is on its way
-let asked = null;     // what is added: {upload} or {where, hub}
+let asked = null;     // what is added: {upload} or {where, hub}; or {known}: the set whose columns are changed
 let found = null;     // how the server would enter it
 let turn = 0;
 let timer = 0;
@@ -52,7 +52,10 @@ async function look(what, shown) {
   part("where").textContent = shown;
   part("guess").textContent = answer.problem;
   part("guess").hidden = !answer.problem;
+  part("dialog-title").textContent = what.known ? words.change : words.dialog;
+  part("add").textContent = what.known ? words.keep : words.add;
   part("as").value = answer.name;
+  part("as").readOnly = Boolean(what.known);
   part("format").value = answer.formatting;
   drawColumns(answer.columns, answer.tags);
   say_wrong("");
@@ -150,16 +153,17 @@ part("suggest").addEventListener("click", async () => {
   try { answer = await server.suggest({ ...asked, ...whom }); } catch { answer = { error: words.upload_failed }; }
   part("suggest").disabled = false;
   part("asking").textContent = "";
-  say_wrong(answer.error ?? "");
+  say_wrong(answer.error ?? "", true);
   if (answer.error || !asked) return;
   part("format").value = answer.formatting;
   drawColumns(answer.columns, answer.tags);
   preview();
 });
 
-function say_wrong(text) {
+function say_wrong(text, isAsked = false) {
   part("dialog-error").textContent = text;
   part("dialog-error").hidden = !text;
+  if (text && isAsked) part("dialog-error").scrollIntoView({ block: "nearest" });
 }
 
 async function add() {
@@ -167,7 +171,7 @@ async function add() {
   let answer;
   try { answer = await server.add(chosen()); } catch { answer = { error: words.upload_failed }; }
   part("add").disabled = false;
-  if (answer.error) return say_wrong(answer.error);
+  if (answer.error) return say_wrong(answer.error, true);
   asked = null;
   part("dialog").close();
   part("path").value = part("hub-id").value = "";
@@ -208,18 +212,26 @@ part("find").addEventListener("click", async () => {
   part("hits-word").textContent = words.searching;
   part("hits").hidden = true;
   part("find").disabled = true;
-  const answer = await call("find", { where, hub: part("hub").value });
+  const hub = part("hub").value;
+  const answer = await call("find", { where, hub });
   part("find").disabled = false;
   part("hits-word").hidden = Boolean(!answer || answer.hits.length);
   part("hits-word").textContent = words.no_hits;
   part("hits").hidden = !answer?.hits.length;
-  part("hits").replaceChildren(...(answer?.hits ?? []).map(hit));
+  part("hits").replaceChildren(...(answer?.hits ?? []).map((one) => hit(one, hub)));
 });
 
-function hit({ id, downloads, about }) {
+const onColumns = ({ detail }) => {
+  if (!element.isConnected) return window.removeEventListener("studio:columns", onColumns);
+  look({ known: detail }, detail);
+};
+window.addEventListener("studio:columns", onColumns);
+
+function hit({ id, downloads, about }, hub) {
   const item = make("li");
   const choice = button("", () => {
     part("hub-id").value = id;
+    part("hub").value = hub;
     part("hits").hidden = true;
     look({ where: id, hub: part("hub").value }, `${part("hub").selectedOptions[0].text}: ${id}`);
   }, "");

@@ -46,7 +46,10 @@ function changed(name = "") {
   look();
 }
 
-window.studio.sets = { choose, openTab, showRows, changed };
+// Whether one row stands beside the table, not below it (dataset.css).
+const isBeside = () => getComputedStyle(document.querySelector(".ds-two")).gridTemplateColumns.includes(" ");
+
+window.studio.sets = { choose, openTab, showRows, changed, isBeside };
 window.addEventListener("popstate", () => element.isConnected && set(addressed()));
 
 // ---- the head --------------------------------------------------------------------------------------------------------
@@ -74,6 +77,7 @@ async function look() {
   part("train").hidden = !about.train;
   if (about.train) part("train").href = about.train;
   part("remove").hidden = !about.own;
+  part("columns").hidden = about.kind !== "own";
   part("lens").hidden = Boolean(about.error);
 }
 
@@ -116,6 +120,10 @@ function showRun(link, run) {
   link.textContent = words.see_run;
   link.href = `?run=${run}`;
 }
+
+part("columns").addEventListener("click", () => {  // adding.js changes them
+  window.dispatchEvent(new CustomEvent("studio:columns", { detail: studio.dataset.name }));
+});
 
 // What the row view and the tools ask for when the model of the lens is not here: its run, or an error in words.
 studio.sets.bringModel = () => server.bring({ ...studio.dataset, lens: studio.lens });

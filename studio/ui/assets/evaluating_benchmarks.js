@@ -47,9 +47,12 @@ async function ask() {
 function question({ task, subject, index, prompt, answer, label, correct }) {
   const box = make("article", "ev-side");
   const head = make("header");
-  const chip = make("span", "chip", correct ? words.right : words.wrong);
-  chip.dataset.state = correct ? "finished" : "failed";
-  head.append(make("b", "", [task, subject, index].filter(Boolean).join(" · ")), chip);
+  head.append(make("b", "", [task, subject, index].filter(Boolean).join(" · ")));
+  if (correct !== null) {  // else no right answer is known
+    const chip = make("span", "chip", correct ? words.right : words.wrong);
+    chip.dataset.state = correct ? "finished" : "failed";
+    head.append(chip);
+  }
   const answers = make("p", "ev-figures");
   for (const [name, text] of [[words.answer, answer], [words.label, label]]) {
     const node = make("span", "", `${name} `);

@@ -22,7 +22,8 @@ function take(news) {
   token = news.token;
   isWhole = !AT_WORK.includes(news.state);
   part("at-work").hidden = isWhole;
-  part("waiting").hidden = news.has_results;
+  part("waiting").hidden = news.has_results || news.answering;
+  part("answering").hidden = !news.answering;
   for (const one of all("[data-save]")) one.hidden = !news.has_results;
   const names = unlike(news.chosen.map(({ id }) => id));
   fill(part("base"), [["", part("base").options[0].text], ...news.chosen.map(({ id }, at) => [id, names[at]])], news.base);

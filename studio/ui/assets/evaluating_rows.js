@@ -7,11 +7,10 @@ let turn = 0;
 let timer = 0;
 let current = null;   // the line that is open
 let about = "";       // which runs
+let wished = {};      // of, metric and order as they were chosen; what nobody chose may change when scores come
+let drawn = [];       // the head and the rows on the page, as text
 
-const asked = () => ({
-  runs: scored().runs, base: scored().base, of: part("of").value, metric: part("metric").value,
-  order: part("order").value, search: part("text").value,
-});
+const asked = () => ({ runs: scored().runs, base: scored().base, ...wished, search: part("text").value });
 
 async function load() {
   clearTimeout(timer);
@@ -29,8 +28,13 @@ async function load() {
 
 function again() {
   offset = 0;
-  current = null;
+  forget();
   load();
+}
+
+function forget() {
+  current = null;
+  drawn = [];
 }
 
 function draw() {
@@ -45,7 +49,11 @@ function draw() {
   head.append(headCell(words.number), headCell(words.prompt), headCell(words.label),
     ...shown.columns.map((id, at) => headCell(names[at], "col", id)));
   part("head").replaceChildren(head);
-  part("rows").replaceChildren(...shown.rows.map((row) => line(row, names)));
+  const now = [[shown.columns, shown.metric], ...shown.rows].map((one) => JSON.stringify(one));
+  const isMore = drawn.length && drawn.every((one, at) => one === now[at]);  // answers have come: what is open stays so
+  if (!isMore) part("rows").replaceChildren();
+  part("rows").append(...shown.rows.slice(isMore ? drawn.length - 1 : 0).map((row) => line(row, names)));
+  drawn = now;
   part("none-found").hidden = shown.matched > 0;
   const to = offset + shown.rows.length;
   const values = { from: figure(shown.rows.length ? offset + 1 : 0), to: figure(to), matched: figure(shown.matched), all: figure(shown.num_rows) };
@@ -53,7 +61,7 @@ function draw() {
   for (const one of all("[data-go]")) {
     one.disabled = ["first", "before"].includes(one.dataset.go) ? offset === 0 : to >= shown.matched;
   }
-  if (current !== null) open(current, false);
+  if (current !== null && !isMore) open(current, false);
 }
 
 function line(row, names) {
@@ -179,18 +187,22 @@ function marked(text, spans) {
 
 part("filter").addEventListener("submit", (event) => { event.preventDefault(); again(); });
 part("text").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(again, PAUSE_MS); });
-for (const name of ["metric", "of", "order", "size"]) part(name).addEventListener("change", again);
+for (const name of ["metric", "of", "order"]) part(name).addEventListener("change", () => {
+  wished[name] = part(name).value;
+  again();
+});
+part("size").addEventListener("change", again);
 for (const one of all("[data-go]")) one.addEventListener("click", () => {
   const size = Number(part("size").value);
   const last = Math.max(0, Math.floor((shown.matched - 1) / size) * size);
   offset = { first: 0, before: Math.max(0, offset - size), after: offset + size, last }[one.dataset.go];
-  current = null;
+  forget();
   part("box").scrollTop = 0;
   load();
 });
 window.addEventListener("studio:sort-answers", ({ detail }) => {
   if (!element.isConnected || !shown) return;
-  for (const [name, value] of Object.entries(detail)) part(name).value = value;
+  wished = detail;
   part("text").value = "";
   again();
   element.scrollIntoView({ block: "start", behavior: "smooth" });
@@ -200,8 +212,9 @@ onScored(({ runs, base }) => {
   if (now !== about) {
     about = now;
     offset = 0;
-    current = null;
+    forget();
     shown = null;
+    wished = {};
     part("filter").reset();
     for (const name of ["of", "metric"]) fill(part(name), []);
     part("root").hidden = true;

@@ -1,11 +1,20 @@
 // The exports there are. run_cards.js stands before this in one scope.
 const open = new Set();  // runs whose files are unfolded
 
-const wishes = () => ({});
-const taken = () => {};
+const named = new URL(location.href).searchParams.get("result") ?? "";  // the monitor leads here
+let isThere = !named;    // it has been shown
+
+const wishes = () => ({ named });
+
+function taken() {
+  if (isThere) return;
+  isThere = true;
+  part("list").querySelector("[aria-current]")?.scrollIntoView({ block: "start" });
+}
 
 function card(row) {
   const box = article(row, "finding export");
+  box.toggleAttribute("aria-current", row.id === named);
   const head = make("header");
   head.append(make("b", "", row.about || row.name), chip(row), make("span", "quiet", row.about ? row.name : ""));
   box.append(head);

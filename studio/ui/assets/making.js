@@ -25,9 +25,13 @@ function drawWay() {
   drawPreview();
 }
 
-function suggestedName() {
+function suggestedName() {  // one that is free
   const { name } = where();
-  return name && way in SUFFIX ? `${name}_${SUFFIX[way] || part("formatting").value}` : "";
+  if (!name || !(way in SUFFIX)) return "";
+  const wanted = `${name}_${SUFFIX[way] || part("formatting").value}`;
+  let free = wanted;
+  for (let number = 2; sets.some((one) => one.name === free); number += 1) free = `${wanted}_${number}`;
+  return free;
 }
 
 // ---- splitting -------------------------------------------------------------------------------------------------------
@@ -115,7 +119,8 @@ function drawSources() {
 function drawPreview() {
   const preview = part("preview");
   preview.textContent = "";
-  if (way === "split") drawSplit();
+  const over = way === "split" && drawSplit();
+  part("do").disabled = over || AT_WORK.includes(element.querySelector("[data-errand=make]").dataset.state);
   if (way === "sample" && rows !== null) {
     preview.textContent = say(words.sampled, { count: figure(Math.min(numberIn(part("count")) ?? 0, rows)), rows: figure(rows) });
   }
@@ -123,7 +128,7 @@ function drawPreview() {
   if (way === "merge") drawMerge(preview);
 }
 
-function drawSplit() {
+function drawSplit() {  // whether more is asked for than there is
   const found = sizes();
   found.forEach((size, at) => {
     const cell = element.querySelector(`[data-size="${at}"]`);
@@ -134,7 +139,7 @@ function drawSplit() {
   const left = rows === null ? null : rows - found.reduce((sum, size) => sum + size, 0);
   const whole = left === null ? "" : say(words.left, { count: figure(left), rows: figure(rows) });
   part("left").textContent = over ? (bySplit() === "share" ? words.over_share : words.over_count) : whole;
-  part("do").disabled = over;
+  return over;
 }
 
 function drawMerge(preview) {
@@ -207,10 +212,13 @@ async function learn() {  // how many rows there are, and which other sets
   rows = found.rows;
   fill(part("kind"), found.kinds.map((kind) => [kind, kind]));
   if (rows === null && found.is_here) sizing.begin();
-  if (!sources.length) sources = [{ name: about, weight: null }];
+  if (!sources.length) {  // the first time for this set
+    sources = [{ name: about, weight: null }];
+    part("formatting").value = found.formatting === "alpaca" ? "sharegpt" : "alpaca";
+  }
   drawParts();
   drawSources();
-  drawPreview();
+  drawWay();
 }
 
 part("ways").addEventListener("click", ({ target }) => {

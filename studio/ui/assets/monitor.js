@@ -133,10 +133,11 @@ function drawSummary() {
   }
   part("longer-box").hidden = !shown.can.includes("longer");
   if (shown.epochs && document.activeElement !== part("epochs")) part("epochs").value = shown.epochs;
-  part("leads").hidden = !shown.leads;
+  part("leads").hidden = !Object.keys(shown.leads).length;
   for (const link of element.querySelectorAll("[data-lead]")) {
-    const name = link.dataset.lead === "chat" ? "model" : "run";  // a chat is with any model, the others choose a run
-    link.href = `?tab=${link.dataset.lead}&${name}=${encodeURIComponent(run).replaceAll("%2F", "/")}`;
+    const address = shown.leads[link.dataset.lead];
+    link.hidden = !address;
+    link.href = address ?? "";
   }
   part("log-none").hidden = shown.has_log;
   part("log-download").hidden = !shown.has_log;

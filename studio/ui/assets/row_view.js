@@ -206,7 +206,13 @@ part("copy").addEventListener("click", async () => {
 part("seen").addEventListener("pointerover", hover);
 
 const on = (name, action) => window.addEventListener(name, (event) => element.isConnected && action(event));
-on("studio:row", () => { whole = false; look(); });
+on("studio:row", async () => {
+  whole = false;
+  await look();
+  const { top } = part("title").getBoundingClientRect();
+  const isOut = top < 0 || top > innerHeight - 120;
+  if (studio.row && isOut && !studio.sets.isBeside()) element.scrollIntoView({ block: "start" });  // it opened below
+});
 on("studio:opened", () => look());
 on("studio:lens", () => look());
 look();

@@ -174,7 +174,7 @@ async function step(by) {
     await turn("before");
     if (shown?.rows.length) open(shown.rows.at(-1).number);
   }
-  part("rows").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+  if (studio.sets.isBeside()) part("rows").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
 }
 
 function turn(where) {

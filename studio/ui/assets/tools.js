@@ -153,7 +153,8 @@ function errand(name, draw) {
       for (const node of all(`[data-begin="${name}"]`)) node.disabled = true;
       const begun = await call("begin", { ...asked, errand: name });
       for (const node of all(`[data-begin="${name}"]`)) node.disabled = false;
-      if (begun) { turn += 1; [token, state] = ["", "working"]; look(); }
+      if (begun) { turn += 1; [token, state] = ["", "working"]; }
+      look();  // where it was refused, what is at work instead
     },
     look,
   };

@@ -9,6 +9,8 @@ In the browser (`assets/chosen.js`, which lives as long as the tab):
     studio.sets.showRows(numbers, title)   the Rows tab with these rows alone
     studio.sets.openTab(id)         rows, lengths, doctor, make, generate or sql
     studio.sets.changed(name)       a set was made or removed: the list is read again
+    studio.sets.isBeside()          whether one row stands beside the table, not below it
+    `studio:columns`                (detail: a name) the columns of this set are to be changed
 
 On the server `chosen.source_of(asked)` and `chosen.lens_of(source, asked["lens"])` take what the browser sends.
 """

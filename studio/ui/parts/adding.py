@@ -36,11 +36,12 @@ CHOSEN = ("formatting", "columns", "tags", "ranking")  # of an entry, what the d
 WORDS = tool.Words(
     in_html=(
         "title", "drop", "choose", "or_path", "path_help", "look", "hub", "hub_help", "hf", "ms", "find",
-        "dialog", "ask", "ask_help", "ask_server", "ask_other", "ask_base", "ask_model", "ask_key", "ask_do", "name",
-        "format", "columns", "columns_help", "roles", "roles_help", "preview", "add", "cancel",
+        "ask", "ask_help", "ask_server", "ask_other", "ask_base", "ask_model", "ask_key", "ask_do", "name",
+        "format", "columns", "columns_help", "roles", "roles_help", "preview", "cancel",
     ),
     in_script=(
-        "uploading", "upload_stopped", "upload_failed", "one_file", "no_column", "no_rows_yet", "row", "rows_wrong",
+        "dialog", "add", "change", "keep", "uploading", "upload_stopped", "upload_failed", "one_file", "no_column",
+        "no_rows_yet", "row", "rows_wrong",
         "rows_fine", "no_hits", "searching", "asking", "downloads", "user", "assistant", "system", "tool",
         "text", "rejected",
         *(f"column_{name}" for name in dict.fromkeys([*COLUMNS["alpaca"], *COLUMNS["sharegpt"]])),
@@ -68,7 +69,7 @@ def propose(t: Catalogue, asked: Mapping[str, Any]) -> dict[str, Any]:
         "columns": given or {},
         "tags": found.entry.get("tags") or {},
         "found": list(found.columns),
-        "problem": found.problem.text(t) if found.problem else "",
+        "problem": problem_of(t, found),
         "hub": hub_of(asked),
         "slots": {key: list(COLUMNS["alpaca" if key == "alpaca" else "sharegpt"]) for key in FORMATS},
         "usual_tags": {key: vars(Tags.of_openai() if key == "openai" else Tags()) for key in FORMATS},
@@ -90,9 +91,11 @@ def preview(t: Catalogue, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def add(_t: Catalogue, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Enter the set; an upload moves to the data folder."""
+    """Enter the set, or change its entry; an upload moves to the data folder."""
     found = proposal_of(asked)
     entry = entry_of(found, asked)
+    if asked.get("known"):
+        return {"name": register.register(found.name, entry, replace=True).name}
     name = tool.text_of(asked, "as") or found.name
     if not asked.get("upload"):
         return {"name": adding.add(found.where, name, entry, hub_of(asked) or None).name}
@@ -140,15 +143,24 @@ def suggest(_t: Catalogue, asked: Mapping[str, Any]) -> dict[str, Any]:
     return {"formatting": entry["formatting"], "columns": entry["columns"], "tags": entry.get("tags") or {}}
 
 
+def problem_of(t: Catalogue, found: adding.Proposal) -> str:
+    """Why the columns could not be guessed; where they are only unknown, they are chosen in the dialog."""
+    if found.problem and found.problem.key == "data_columns_unknown":
+        return t("dataset.adding.choose_columns", columns=", ".join(found.columns))
+    return found.problem.text(t) if found.problem else ""
+
+
 def hub_of(asked: Mapping[str, Any]) -> str:
     """The hub that is meant, if one is."""
     return str(asked["hub"]) if asked.get("hub") in HUBS else ""
 
 
 def proposal_of(asked: Mapping[str, Any]) -> adding.Proposal:
-    """What was dropped or typed, as it would be entered."""
+    """What was dropped or typed, as it would be entered; of a set that is known, as it is."""
     if asked.get("upload"):
         return adding.propose(uploads.path_of(asked["upload"]))
+    if asked.get("known"):
+        return adding.known(str(asked["known"]))
     where = tool.text_of(asked, "where")
     hub = hub_of(asked)
     if not hub and not Path(where).expanduser().exists():

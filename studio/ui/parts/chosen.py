@@ -31,8 +31,8 @@ STAGES = ("sft", "pt", "dpo", "kto")
 CUTOFF_LEN = 2048
 MOST_TOKENS = 10_000_000
 IN_HTML = (
-    "label", "none_title", "none_text", "train", "remove", "fetch", "bring", "lens", "lens_help", "model", "template",
-    "own_template", "stage", "stage_fits", "cutoff_len", "mask_history", "train_on_prompt",
+    "label", "none_title", "none_text", "train", "columns", "remove", "fetch", "bring", "lens", "lens_help",
+    "model", "template", "own_template", "stage", "stage_fits", "cutoff_len", "mask_history", "train_on_prompt",
 )  # fmt: skip
 IN_SCRIPT = (
     "remove_ask", "remove_yes", "cancel", "see_run", "own_template", "stage_fits", "mask_history", "train_on_prompt",

@@ -1,6 +1,7 @@
 """Benchmarks: the figures of each category and task, runs side by side, and the questions with what was answered."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,7 @@ from studio.ui.parts.tool import Asked, Words, text_of, whole_of
 
 SAMPLES = "benchmark_samples.jsonl"
 MOST_ROWS, MOST_CHARS, MOST_LINES = 50, 6_000, 400
+LOWER = re.compile(r" · (?:\w*perplexity|bits_per_byte|ter|brier_score)(?: \(|$)")  # metrics whose least is best
 IN_HTML = ("title", "help", "questions", "of", "task", "every_task", "only", "only_wrong", "only_right", "only_all",
            "before", "after", "none")  # fmt: skip
 IN_SCRIPT = ("name", "answer", "label", "range", "right", "wrong")
@@ -25,11 +27,11 @@ IN_SCRIPT = ("name", "answer", "label", "range", "right", "wrong")
 
 @dataclass(frozen=True)
 class Question:
-    """Where a question stands in the file, and whether it was answered right."""
+    """Where a question stands in the file, and whether it was answered right; None where no right answer is known."""
 
     begin: int
     task: str
-    correct: bool
+    correct: bool | None
 
 
 def place(t: Catalogue) -> gr.HTML:
@@ -49,7 +51,7 @@ def figures(t: Catalogue, asked: Asked) -> dict[str, Any]:
         "asked": [_count(result) for result in found.values()],
         "rows": [
             {"group": group, "label": label, "values": [_shown(values.get(name)) for name in found],
-             "best": _best([values.get(name) for name in found])}
+             "best": _best(label, [values.get(name) for name in found])}
             for (group, label), values in islice(lines.items(), MOST_LINES)
         ],
         "notes": list(dict.fromkeys(note for result in found.values() for note in _left_out(t, result))),
@@ -93,12 +95,12 @@ def _shown(value: Any) -> str:
     return frame.shown(value) if value is None or not isinstance(value, int) else f"{value:,}"
 
 
-def _best(values: list[Any]) -> int:
+def _best(label: str, values: list[Any]) -> int:
     """The place of the best; -1 where there is but one, or all are the same."""
     numbers = [value for value in values if _is_number(value)]
     if len(numbers) < 2 or max(numbers) == min(numbers):
         return -1
-    return values.index(max(numbers))
+    return values.index((min if LOWER.search(label) else max)(numbers))
 
 
 def questions(_t: Catalogue, asked: Asked) -> dict[str, Any]:
@@ -108,7 +110,8 @@ def questions(_t: Catalogue, asked: Asked) -> dict[str, Any]:
         return {"tasks": [], "rows": [], "matched": 0, "offset": 0}
     every = _index(file, files.stamp(file))
     task, only = text_of(asked, "task"), text_of(asked, "only")
-    fitting = [one for one in every if task in ("", one.task) and only in ("", "right" if one.correct else "wrong")]
+    wanted = {"right": (True,), "wrong": (False,)}.get(only, (True, False, None))
+    fitting = [one for one in every if task in ("", one.task) and one.correct in wanted]
     offset = max(0, whole_of(asked, "offset"))
     limit = min(max(whole_of(asked, "limit", 10), 1), MOST_ROWS)
     with open(file, "rb") as stream:
@@ -139,6 +142,7 @@ def _index(file: Path, _stamp: tuple[int, int]) -> list[Question]:
             except ValueError:  # a line that is being written
                 read = None
             if isinstance(read, dict):
-                found.append(Question(begin, str(read.get("task", "")), read.get("correct") in (True, 1, 1.0)))
+                right = read.get("correct")
+                found.append(Question(begin, str(read.get("task", "")), None if right is None else right in (True, 1)))
             begin += len(line)
     return found

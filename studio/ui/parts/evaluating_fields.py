@@ -50,8 +50,8 @@ def answer(_t: Catalogue, asked: Asked) -> dict[str, Any]:
 
 def write(_t: Catalogue, asked: Asked) -> dict[str, Any]:
     """Split every answer of a run into its `predict_postprocessed.json`."""
-    path = grammar.postprocess(frame.run_of(asked).folder, parsed(asked))
-    return {"path": str(path)}
+    written = grammar.postprocess(frame.run_of(asked).folder, parsed(asked))
+    return {"path": str(written.path), "count": written.count, "odd": written.odd}
 
 
 def parsed(asked: Asked) -> grammar.Grammar:

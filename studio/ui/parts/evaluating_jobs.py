@@ -50,7 +50,7 @@ def plan(keys: Sequence[str], typed: Mapping[str, Any], with_base: bool) -> list
     found: dict[str, Asked] = {}
     for key in dict.fromkeys(keys):
         source, trained = serving.source_of(key), job_of(key)
-        own = own_rows(trained) if trained and not any(typed.get(one) for one in CHOOSES) else {}
+        own = own_rows(key, trained) if trained and not any(typed.get(one) for one in CHOOSES) else {}
         about = brought(source, trained) | own | dict(typed)
         for model, adapters, is_base in _models(source, trained, with_base):
             mapping = about | {"model_name_or_path": model, "adapter_name_or_path": adapters}
@@ -90,12 +90,13 @@ def brought(source: Source, trained: Any | None) -> dict[str, Any]:
     return found
 
 
-def own_rows(trained: Any) -> dict[str, Any]:
+def own_rows(key: str, trained: Any) -> dict[str, Any]:
     """The rows that a training run was evaluated on: its own sets, or the part it held back; else what it learned."""
-    found = {key: getattr(trained, key) for key in OWN_ROWS if getattr(trained, key, None) not in (None, [], 0)}
+    found = {name: getattr(trained, name) for name in OWN_ROWS if getattr(trained, name, None) not in (None, [])}
     if found.get("eval_dataset"):
-        found = {key: value for key, value in found.items() if key not in ("dataset", "val_size")}
-    return found
+        return {name: value for name, value in found.items() if name not in ("dataset", "val_size")}
+    run, _ = serving.run_of(key)
+    return found | ({"held_back_of": str(run.folder)} if run and found.get("val_size") else {})
 
 
 def base_of(source: Source, trained: Any | None) -> str:

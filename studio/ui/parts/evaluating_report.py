@@ -15,7 +15,7 @@ import gradio as gr
 
 from studio import runs
 from studio.runs import folder as files
-from studio.runs import ids, jobfile
+from studio.runs import ids, jobfile, states
 from studio.scoring import document
 from studio.scoring import report as comparing
 from studio.scoring.contenders import BENCHMARK_SAMPLES, NATS
@@ -27,12 +27,13 @@ from studio.ui.parts import evaluating_runs
 from studio.ui.parts.tool import Asked, Words, text_of
 
 ANSWERS = (frame.PREDICTIONS, BENCHMARK_SAMPLES)
+FIGURES = (frame.RESULTS, frame.BENCHMARK)
 WATCHED = (*ANSWERS, "scores.jsonl", files.RESULTS, frame.RESULTS)
 FORMS = {"html": ("html", "text/html"), "markdown": ("md", "text/markdown")}
 WORTH_TELLING = ("no_labels", "no_sql_scored")  # the other reasons say no more than what was asked for
 MOST_SYSTEMS, MOST_CHARS = 12, 80
 IN_HTML = ("title", "help", "none_title", "none_text", "base", "no_base", "save_html", "save_markdown", "working",
-           "waiting", "interval_help")  # fmt: skip
+           "waiting", "interval_help", "answering")  # fmt: skip
 IN_SCRIPT = ("figure", "base_chip", "away")
 
 
@@ -49,9 +50,11 @@ def report(t: Catalogue, asked: Asked) -> dict[str, Any] | None:
     found = frame.runs_of(asked)
     base = text_of(asked, "base")
     told: dict[str, Any] = {"chosen": [chosen(t, run) for run in found], "base": base, "state": "done"}
-    told["has_results"] = bool(_readable(found))
+    readable = _readable(found)
+    told["has_results"] = bool(readable)
+    told["answering"] = any(run not in readable and frame.has(run.folder, frame.PREDICTIONS) for run in found)
     if told["has_results"]:
-        key = (_mark(found, base), "evaluate.report")  # one at a time
+        key = (_mark(readable, base), "evaluate.report")  # one at a time
         errand = errands.begin(key, lambda _tell: compared(found, base)) if _is_new(t, key) else None
         news = errands.state(t, key, "", lambda one: shown(t, one.result, found)) or {}
         told |= {name: news[name] for name in ("state", "error", "result") if name in news}
@@ -70,14 +73,16 @@ def _mark(found: list[runs.Run], base: str) -> str:
     return hashlib.sha256(json.dumps([seen, base]).encode()).hexdigest()
 
 
-def _readable(found: list[runs.Run]) -> list[Path]:
-    return [run.folder for run in found if any(frame.has(run.folder, name) for name in ANSWERS)]
+def _readable(found: list[runs.Run]) -> list[runs.Run]:
+    """Those that can be compared: with answers, and not still at them."""
+    return [run for run in found if any(frame.has(run.folder, name) for name in ANSWERS)
+            and (run.state not in states.LIVE or any(frame.has(run.folder, name) for name in FIGURES))]
 
 
 def compared(found: list[runs.Run], base: str) -> Report:
     """The comparison of the runs that have answers. Raises StudioError as `scoring.report.compare` does."""
     against = next((run.folder for run in found if run.id == base), None)
-    readable = _readable(found)
+    readable = [run.folder for run in _readable(found)]
     return comparing.compare(readable, against if against in readable else None)
 
 

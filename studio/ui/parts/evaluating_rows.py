@@ -1,7 +1,8 @@
 """Answers beside their labels, row by row: of one evaluation, or of several on the same rows.
 
 The first run that is looked at, or the one chosen in the table, gives the order: worst first, or where it lost or won
-most against the base. The others stand beside it, line for line; a line about another row is left empty.
+most against the base. The others stand beside it, row for row, wherever their files hold it; a row that a run does not
+have is left empty.
 """
 
 import json
@@ -97,10 +98,10 @@ def arranged(of: Predictions, base: Predictions | None, metric: str, order: str,
     places = np.arange(of.num_rows)
     values = of.columns.get(metric)
     if order in AGAINST and base is not None and values is not None:
-        theirs = base.columns.get(metric, np.zeros(0))
-        num = min(len(values), len(theirs))
-        change = (values[:num] - theirs[:num]) * (1 if order == "lost" else -1)
-        places = np.flatnonzero((change < 0) & of.same_rows(base)[:num])
+        there, theirs = of.places_in(base), base.columns.get(metric)
+        other = np.full(of.num_rows, np.nan) if theirs is None else np.where(there < 0, np.nan, theirs[there])
+        change = (values - other) * (1 if order == "lost" else -1)
+        places = np.flatnonzero(change < 0)
         places = places[np.argsort(change[places], kind="stable")]
     elif order in ("worst", "best") and values is not None:
         places = np.argsort(values if order == "worst" else -values, kind="stable")  # rows without it come last
@@ -128,7 +129,10 @@ def beside(found: list[Predictions], place: int) -> list[dict[str, Any] | None]:
     lines: list[dict[str, Any] | None] = [first]
     for other in found[1:]:
         line = other.line(place) if place < other.num_rows else None
-        lines.append(line if line and all(line.get(key) == first.get(key) for key in predictions.IDENTITY) else None)
+        if line is None or any(line.get(key) != first.get(key) for key in predictions.IDENTITY):
+            there = int(found[0].places_in(other)[place])  # which reads both files whole
+            line = other.line(there) if there >= 0 else None
+        lines.append(line)
     return lines
 
 

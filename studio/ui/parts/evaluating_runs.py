@@ -22,7 +22,7 @@ import yaml
 from studio import runs
 from studio.config import files as config_files
 from studio.runs import folder as files
-from studio.runs import jobfile
+from studio.runs import jobfile, states
 from studio.text import Catalogue
 from studio.ui.parts import evaluating_frame as frame
 from studio.ui.parts import run_cards, serving, summary
@@ -133,7 +133,7 @@ def _facts(path: Path, _stamp: tuple[int, int]) -> Facts:
     adapters = found.get("adapter_name_or_path") or []
     adapters = tuple(map(str, adapters if isinstance(adapters, list) else [adapters]))
     model = str(found.get("model_name_or_path") or "")
-    names = found.get("task") or found.get("eval_dataset") or found.get("dataset") or ""
+    names = next(filter(None, map(found.get, ("task", "eval_dataset", "dataset", "predictions_from"))), "")
     what = ", ".join(map(str, names)) if isinstance(names, list) else str(names)
     keys = (*OF_THE_ROWS, *(("seed",) if found.get("val_size") else ()))
     rows = json.dumps([found.get(key) for key in keys], default=str)
@@ -154,7 +154,7 @@ def _has_results(folder: Path) -> bool:
 
 def _stamp(folder: Path, state: str) -> str:
     """Another one when there is something else to be seen."""
-    names = (frame.RESULTS, frame.BENCHMARK, files.RESULT)
+    names = (frame.RESULTS, frame.BENCHMARK, files.RESULT, *((frame.PREDICTIONS,) if state in states.LIVE else ()))
     seen = [state, frame.has(folder, frame.PREDICTIONS), *(files.stamp(folder / name) for name in names)]
     return hashlib.sha256(str(seen).encode()).hexdigest()[:8]
 

@@ -28,7 +28,7 @@ ON_BOARD = ("adapter_name_or_path", "export_formats", "gguf_types", "export_quan
 OF_THE_SOURCE = ("model_name_or_path", "adapter_name_or_path", *(
     key for key in serving.INHERITED if key in fields(ExportJob)
 ))  # fmt: skip
-VOICE = ("template", "default_system", "enable_thinking")
+VOICE = ("template", "default_system", "tool_format", "enable_thinking")
 PUSH = ("push_to_hub", "push_hub", "export_hub_model_id", "push_private")
 FOLDS = ("export", "gguf", "few_bits", "hub", "model", "run")
 # The run that an address asks for (`?tab=export&run=ID`), beside what the browser has kept.

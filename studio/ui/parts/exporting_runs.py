@@ -24,7 +24,7 @@ from studio.ui.parts import contestants, run_cards
 from studio.ui.parts import exporting_plan as plans
 from studio.ui.parts.chosen import told
 from studio.ui.parts.exporting_verdicts import verdicts
-from studio.ui.parts.tool import Asked
+from studio.ui.parts.tool import Asked, text_of
 from studio.ui.theme import script
 
 ADDRESS = "../exported"  # from `/<language>/`
@@ -53,7 +53,7 @@ def place(t: Catalogue) -> gr.HTML:
 
 def listing(t: Catalogue, asked: Asked) -> dict[str, Any] | None:
     """The latest exports in words; None if the browser's token says that it has them."""
-    return run_cards.news(asked, [row(t, run) for run in run_cards.latest("export")])
+    return run_cards.news(asked, [row(t, run) for run in run_cards.latest("export", text_of(asked, "named"))])
 
 
 def row(t: Catalogue, run: runs.Run) -> dict[str, Any]:

@@ -46,11 +46,13 @@ def listing(t: Catalogue, asked: Asked) -> dict[str, Any] | None:
 def row(t: Catalogue, run: runs.Run, known: Mapping[str, object]) -> dict[str, Any]:
     """One run as the panel shows it."""
     figures = files.read_json(run.folder / journal.FIGURES) or {}
-    name, about = _asked_of(run)
+    wanted, about = _asked_of(run)
+    name = figures.get("dataset") or wanted
+    renamed = " " + t("asking.renamed", wanted=wanted, name=name) if name != wanted and figures.get("rows") else ""
     return run_cards.card(t, run) | {
         "name": name,
         "about": about,
-        "facts": facts(t, figures),
+        "facts": facts(t, figures) + renamed,
         "refused": refusals(t, figures),
         "set": name if name in known and figures.get("rows") else "",
     }

@@ -73,7 +73,8 @@ class Generating:
     def _name_choices(self) -> None:
         """The ways and languages in words, and what a box may hold."""
         t, controls = self.t, self.form.controls
-        for key, label in (("way", way_word), ("prompt_language", language_word)):
+        named = {"way": way_word, "prompt_language": language_word, "answer_language": script_word}
+        for key, label in named.items():
             controls[key].choices = [(label(t, value), value) for _, value in controls[key].choices]
         for key, text in PLACEHOLDERS.items():
             controls[key].placeholder = text
@@ -117,6 +118,11 @@ def way_word(t: Catalogue, way: str) -> str:
 def language_word(_t: Catalogue, code: str) -> str:
     """A language in its own name."""
     return catalogue(code)("app.language")
+
+
+def script_word(t: Catalogue, code: str) -> str:
+    """The script of answers in words."""
+    return t(f"dataset.generating.script_{code}")
 
 
 def shown(knob: Knob) -> Knob:

@@ -46,12 +46,13 @@ def place(t: Catalogue, _blocks: gr.Blocks) -> gr.HTML:
 
 
 def known(_t: Catalogue, asked: Asked) -> dict[str, Any]:
-    """The rows of the chosen set where they are known, the other sets there are, and the kinds of files to export."""
+    """The chosen set's rows, where they are known, and format; the other sets, and the kinds of files to export."""
     source = source_of(asked)
     there = [one for one in registry.usable(text_of(asked, "dataset_dir") or USUAL_DIR).values() if one.path]
     sets = [{"name": one.name, "rows": rows_of(one)} for one in there if one.name != source.name]
     kinds = list(making.EXPORTS)
-    return {"rows": rows_of(source), "is_here": source.path is not None, "sets": sets, "kinds": kinds}
+    facts = {"rows": rows_of(source), "is_here": source.path is not None, "formatting": source.formatting}
+    return facts | {"sets": sets, "kinds": kinds}
 
 
 def rows_of(source: Source) -> int | None:

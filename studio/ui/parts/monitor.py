@@ -36,12 +36,11 @@ PLOTS: Mapping[str, Sequence[str]] = {  # plot → its curves (feed.CURVES)
 }
 DEVICE_PLOTS = ("utilization", "device_memory_gib", "power_w")
 FACTS = ("loss", "eval_loss", "learning_rate", "tokens_per_second", "memory_gib")
-LEADS = ("chat", "evaluate", "export")
+LEADS = ("result", "chat", "evaluate", "export")
 WORDS = (
     "label", "offline", "gone", "close", "progress", "stop", "stop_help", "now", "now_help", "resume", "resume_help",
     "again", "again_help", "longer", "longer_help", "epochs", "samples", "samples_help", "samples_step", "log", "copy",
-    "copy_help", "rename", "delete", "next", "lead_chat", "lead_evaluate", "lead_export", "devices", "log_search",
-    "log_download", "log_newest", "log_none",
+    "copy_help", "rename", "delete", "next", "devices", "log_search", "log_download", "log_newest", "log_none",
 )  # fmt: skip
 SENTENCES = (
     "time", "left", "before", "at_step", "no_answer", "expected", "copied", "rename_ask", "delete_ask", "delete",

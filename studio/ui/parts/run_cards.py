@@ -28,12 +28,14 @@ def show(run_id: str) -> dict[str, Any]:
     return {"run": run_id, "at": time.time()}
 
 
-def latest(kind: str) -> list[runs.Run]:
-    """The runs of a kind that are not over, and behind them the latest of the others."""
+def latest(kind: str, named: str = "") -> list[runs.Run]:
+    """The runs of a kind that are not over, and behind them the latest of the others; with them the one named."""
     found = [one for one in runs.listing() if one.kind == kind]
     live = [one for one in found if one.state in states.LIVE]
     over = [one for one in found if one.state not in states.LIVE]
-    return [runs.Run(Path(one.folder)) for one in live + over[: max(0, SHOWN - len(live))]]
+    room = max(0, SHOWN - len(live))
+    older = [one for one in over[room:] if one.id == named]
+    return [runs.Run(Path(one.folder)) for one in live + over[:room] + older]
 
 
 def news(asked: Asked, rows: Sequence[dict], **more: Any) -> dict[str, Any] | None:

@@ -28,11 +28,11 @@ from studio.ui.parts import summary
 Target = dict[str, str]
 ADAPTER, MODEL = "adapter_config.json", "config.json"
 # Keys of a training job that its result is served with.
-INHERITED = ("hub", "model_revision", "cache_dir", "trust_remote_code", "template", "default_system",
-             "enable_thinking", "flash_attn", "rope_scaling", "resize_vocab")  # fmt: skip
+INHERITED = ("hub", "model_revision", "cache_dir", "trust_remote_code", "template", "tool_format",
+             "default_system", "enable_thinking", "flash_attn", "rope_scaling", "resize_vocab")  # fmt: skip
 # Where two servers differ in one of these, an adapter for one of them is not loaded into the other.
-OF_THE_BASE = ("model_name_or_path", "model_revision", "template", "infer_backend", "infer_dtype", "quantization_bit",
-               "tokenizer_name_or_path", "device")  # fmt: skip
+OF_THE_BASE = ("model_name_or_path", "model_revision", "template", "tool_format", "infer_backend", "infer_dtype",
+               "quantization_bit", "tokenizer_name_or_path", "device")  # fmt: skip
 FRESH_S = 5.0
 MAX_RUNS = 200
 _memory_seen: dict[Path, float] = {}  # a server takes its figures with it when it leaves

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from studio import runs
 from studio.config import SCHEMA_VERSION, STARTER
@@ -14,6 +15,7 @@ from studio.runs import folder as files
 from studio.runs import jobfile, states
 from studio.runs.checkpoints import last_checkpoint
 from studio.runs.metrics import Progress
+from studio.scoring.predictions import PREDICTIONS
 from studio.text import Catalogue
 
 TRAINED = (files.PROGRESS, files.METRICS, files.RESULTS)
@@ -151,11 +153,20 @@ def ends_at(folder: Path, done: Progress) -> float | None:
     return written / 1e9 + done.remaining_s
 
 
-def leads(run: runs.Run, state: str, kind: str) -> bool:
-    """Whether there is something to talk to, score or export."""
+def leads(run: runs.Run, state: str, kind: str) -> dict[str, str]:
+    """Where a run leads on to: what came of it, or the tabs that talk to its model, score and export it; addresses by
+    word (`monitor.lead_…`)."""
+    name = quote(run.id)
+    if kind == "export":
+        return {"result": f"?tab=export&result={name}"}
+    answered = kind == "evaluate" or (run.folder / PREDICTIONS).is_file()
+    found = {"result": f"?tab=evaluate&run={name}"} if answered else {}
     if kind != "train" or state in states.LIVE:
-        return False
-    return any(next(run.folder.glob(pattern), None) for pattern in ("*.safetensors", "*_model*.bin"))
+        return found
+    if any(next(run.folder.glob(pattern), None) for pattern in ("*.safetensors", "*_model*.bin")):
+        found |= {tab: f"?tab={tab}&model={name}" for tab in ("chat", "evaluate")}
+        found |= {"export": f"?tab=export&run={name}"}
+    return found
 
 
 def newer(t: Catalogue, folder: Path) -> list[str]:

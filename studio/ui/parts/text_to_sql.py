@@ -1,6 +1,7 @@
 """Text-to-SQL: a folder of SQLite databases and a file of questions become conversations (`studio.data.sql`)."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import gradio as gr
 from studio import paths
 from studio.data.making import free_name
 from studio.data.source import Source
-from studio.data.sql import databases, making, questions
+from studio.data.sql import databases, making, packed, questions
 from studio.errors import StudioError
 from studio.text import Catalogue
 from studio.ui import errands, uploads
@@ -25,7 +26,8 @@ IN_HTML = (
     "usual_prompt", "drop", "choose",
 )  # fmt: skip
 IN_SCRIPT = ("found", "user", "assistant", "system", "uploading", "upload_failed")
-LISTS = (".json", ".jsonl")
+LISTS = packed.LISTS
+KINDS = (*databases.KINDS, *LISTS, packed.ZIP)
 
 
 def place(t: Catalogue, _blocks: gr.Blocks) -> gr.HTML:
@@ -59,28 +61,55 @@ def preview(_t: Catalogue, asked: Asked) -> dict[str, Any]:
 
 
 def take(_t: Catalogue, asked: Asked) -> dict[str, str]:
-    """Keep uploaded databases and questions together below `paths.data()`; where they are now.
+    """Keep uploaded databases and questions together below `paths.data()`, a zip of them unpacked; where they are now.
 
-    They join the folder named before if that was made here. Raises StudioError for a file that is neither.
+    They join the folder named before if that was made here. Raises StudioError for a file that is none of these.
     """
     keys = [key for key in asked.get("uploads") or () if isinstance(key, str)]
+    folder, listed = None, ""
     try:
         files = [uploads.path_of(key) for key in keys]
         for file in files:
-            if file.suffix.lower() not in (*databases.KINDS, *LISTS):
-                raise StudioError("text_to_sql_kind", file=file.name, known=", ".join((*databases.KINDS, *LISTS)))
+            if file.suffix.lower() not in KINDS:
+                raise StudioError("text_to_sql_kind", file=file.name, known=", ".join(KINDS))
         folder = kept_folder(text_of(asked, "folder"))
-        listed = ""
-        for file in files:
+        for file in sorted(files, key=lambda one: one.suffix.lower() != packed.ZIP):  # a list of one's own goes before
             place = folder / file.name
-            shutil.move(file, place)
-            listed = str(place) if place.suffix.lower() in LISTS else listed
+            if place.suffix.lower() == packed.ZIP:
+                place = unpacked(file, folder)
+                listed = questions_in(place) or listed
+            else:
+                shutil.move(file, place)
+                listed = str(place) if place.suffix.lower() in LISTS else listed
     except OSError as error:
         raise StudioError("upload_failed", why=error.strerror or error) from error
     finally:
         for key in keys:
             uploads.discard(key)
+        if folder is not None:
+            with suppress(OSError):
+                folder.rmdir()  # where nothing came of it
     return {"folder": str(folder)} | ({"questions": listed} if listed else {})
+
+
+def unpacked(file: Path, folder: Path) -> Path:
+    """The databases of a zip in a folder of their own below `folder`."""
+    number, place = 1, folder / file.stem
+    while place.exists():
+        number += 1
+        place = folder / f"{file.stem}-{number}"
+    packed.unpack(file, place)
+    return place
+
+
+def questions_in(folder: Path) -> str:
+    """The list of questions that came with databases, empty if none did: those to develop with before all others."""
+    lists = (file for file in folder.rglob("*") if file.suffix.lower() in LISTS)
+    for file in sorted(lists, key=lambda one: (not one.name.startswith("dev"), len(one.parts), one.name)):
+        with suppress(StudioError):
+            questions.read(file)
+            return str(file)
+    return ""
 
 
 def kept_folder(named: str) -> Path:

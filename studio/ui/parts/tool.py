@@ -21,6 +21,7 @@ from studio.ui.parts.chosen import USUAL_DIR, source_of, told
 from studio.ui.theme import plotly_address, script
 
 COMMON = ("offline", "none_chosen", "stop", "progress")
+WHERE = ("name", "dataset_dir")
 SAID = ("waiting", "working", "stopping", "stopped", "cancel")
 SCRIPTS = {"lengths": ("plots.js", "tools.js"), "generated": ("tools.js", "run_cards.js")}  # before its own
 ERRAND = """
@@ -109,7 +110,8 @@ def _errand_functions(t: Catalogue, tool: str, works: Mapping[str, Work]) -> lis
 
     def begin(_: Catalogue, asked: Asked) -> dict:
         work, key = key_of(asked)
-        errands.begin(key, work.begin(source_of(asked) if work.of_set else None, asked))
+        order = {name: value for name, value in asked.items() if name not in WHERE}  # those are the key
+        errands.begin(key, work.begin(source_of(asked) if work.of_set else None, asked), order)
         return {}
 
     def news(t: Catalogue, asked: Asked) -> dict | None:

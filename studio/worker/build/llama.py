@@ -5,7 +5,6 @@ columns. Weights are mapped, joined and written one at a time, so memory holds o
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from studio.errors import StudioError
 from studio.worker.build import llama_tokens
-from studio.worker.export import pth, shards
+from studio.worker.export import drafts, pth, shards
 
 PARAMS, PARTS = "params.json", "consolidated.*.pth"
 SHARD_BYTES = 5 * 10**9
@@ -66,24 +65,17 @@ def convert(job, progress: Callable[..., None]) -> Path:
     Raises StudioError for files that are missing, broken or of another model, a full disk, a folder that is used.
     """
     target = Path(job.local_dir).expanduser().resolve()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if drafts.is_used(target) or target.is_file():
         raise StudioError("convert_target_used", path=target)
     progress("checking")
     original = open_original(Path(job.input_dir).expanduser(), job.model_size)
-    _check_room(original, target)
+    _check_room(original, drafts.clear(target))
     config = config_of(original)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}-{os.getpid()}")
-    draft.mkdir()
-    try:
+    with drafts.draft(target, overwrite=False) as draft:
         write(original, config, draft, lambda done, total: progress("converting", done, total, "bytes"))
         llama_tokens.write(original.tokens, draft, config.vocab_size, bool(original.params.get("use_scaled_rope")))
         _say_ends(draft)
-        if target.is_dir():
-            target.rmdir()
-        os.replace(draft, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        drafts.put(draft, target)
     return target
 
 
@@ -205,10 +197,8 @@ def _say_ends(folder: Path) -> None:
     GenerationConfig(bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id).save_pretrained(folder)
 
 
-def _check_room(original: Original, target: Path) -> None:
-    needed = sum(file.stat().st_size for file in original.folder.glob(PARTS))
-    place = next(path for path in (target, *target.parents) if path.exists())
-    free = shutil.disk_usage(place).free
-    if free < needed:
+def _check_room(original: Original, place: Path) -> None:
+    needed, free = sum(file.stat().st_size for file in original.folder.glob(PARTS)), shutil.disk_usage(place).free
+    if free < needed + drafts.SPARE_BYTES:
         sizes = {"needed_gib": f"{needed / 2**30:.1f}", "free_gib": f"{free / 2**30:.1f}"}
-        raise StudioError("convert_no_room", path=target, **sizes)
+        raise StudioError("convert_no_room", path=place, **sizes)

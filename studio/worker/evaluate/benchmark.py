@@ -25,6 +25,7 @@ from studio.worker.evaluate.benchmark_book import Book
 from studio.worker.evaluate.benchmark_choice import Asker
 from studio.worker.evaluate.benchmark_pace import PHASE, Pace
 from studio.worker.evaluate.exams import Exam
+from studio.worker.evaluate.writing import weights
 from studio.worker.progress import Progress, StopRequested
 
 FINISHED, STOPPED = 0, 3
@@ -47,7 +48,8 @@ def run(folder: Path, job: EvaluateJob, progress: Progress) -> int:
         sums = {str(place): sha256 for place, sha256 in (exam.source for exam in asked)}
         environment.record(folder, job, where, speaker.path, sums)
         pace = Pace(folder, progress)
-        book = Book(folder, f"{speaker.path} {job.adapter_name_or_path} {where.weights} {job.quantization_bit}")
+        model = (speaker.path, job.adapter_name_or_path, where.weights, job.quantization_bit)
+        book = Book(folder, f"{model} {weights(job, speaker.path)}")
         asker = Asker(speaker, job.template, job.apply_chat_template)
         pace.expect(sum(exam.num_questions for exam in asked))
         sat = [(exam, *_sit(exam, asker, job.per_device_eval_batch_size, pace, book)) for exam in asked]
@@ -82,13 +84,15 @@ def _plan(job: EvaluateJob) -> tuple[list[Exam], "benchmark_harness.Harness | No
     """The exams, read; and what is left to the harness."""
     asked, others = [], []
     for name in names(job):
-        place, known = exams.find(name, job), exams.split_name(name, job.split)[0]
+        place, (known, part) = exams.find(name, job), exams.split_name(name, job.split)
         if place is None and known in exams_hub.PUBLISHED:
             place = exams_hub.bring(known, job, exams.folders(job))
         if place is None:
             others.append(name)
         else:
             asked.append(exams.load(name, place, job))
+            if asked[-1].part != part:
+                _say("exam_other_part", task=name, part=part, asked=asked[-1].part)
     return asked, benchmark_harness.prepare(others, job, exams.folders(job)) if others else None
 
 

@@ -55,8 +55,10 @@ def judge(folder: Path, job: EvaluateJob, progress: Progress) -> dict[str, Any]:
     if others is not None:
         figures["predict_judge_unmatched"] = len(lines) - num_rows
     scored.write_results(folder, figures | _by_system(folder, lines, rows, bool(job.judge_against)))
-    counts = {"count": len(rows), "total": num_rows, "refused": refused}
-    print(text.catalogue(text.preferred_language())("notices.judge_done", **counts), flush=True)
+    t = text.catalogue(text.preferred_language())
+    print(t("notices.judge_done", count=len(rows), total=num_rows), flush=True)
+    if len(rows) < num_rows:
+        print(t("notices.judge_unread", count=num_rows - len(rows), refused=refused), flush=True)
     return figures
 
 
@@ -134,7 +136,7 @@ async def _ask_all(
                 if not pending:
                     return refused
                 done, pending = await asyncio.wait(pending, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
+                for task in sorted(done, key=lambda one: one.exception() is not None):  # what is paid for is kept first
                     unit, judgement, was_refused = task.result()
                     refused += was_refused
                     if judgement:

@@ -142,8 +142,10 @@ def predict_rows(speaker: Speaker, found: Found, job: EvaluateJob, pace: Pace, a
     folder = pace.folder
     if job.stage == "pt":
         return _measure_texts(speaker, found.rows, job, pace)
-    questions = turns.questions(found.rows, job, shots.load(job, pace.progress))
-    first = writing.begin(folder, writing.fingerprint(job, found.report.files, speaker.path), questions)
+    examples = shots.load(job, pace.progress)
+    questions = turns.questions(found.rows, job, examples)
+    words = [speaker.template and speaker.template.key, examples and examples.talks]
+    first = writing.begin(folder, writing.fingerprint(job, found.report.files, speaker.path, words), questions)
     began_s = time.monotonic()
     answered = _answer(asker or Asker(speaker, job), questions, first, pace)
     answered.runtime_s = time.monotonic() - began_s

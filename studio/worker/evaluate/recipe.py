@@ -6,6 +6,7 @@ Only what a job asks for is imported: scoring predictions that are there needs n
 import time
 from pathlib import Path
 
+from studio import text
 from studio.config import EvaluateJob
 from studio.data.sql import databases
 from studio.runs import folder as files
@@ -29,7 +30,7 @@ def run(folder: Path, job: EvaluateJob) -> int:
         facts = _adopt(folder, job, progress) if job.predictions_from else _predict(folder, job, progress)
         results = score(folder, job, facts, progress)
         if split is not None:
-            grammar.postprocess(folder, split)
+            _say("postprocessed", **vars(grammar.postprocess(folder, split)))
         if job.judge_api_base or job.judge_server:
             from studio.worker.evaluate import judging
 
@@ -64,6 +65,10 @@ def _predict(folder: Path, job: EvaluateJob, progress: Progress) -> dict:
     from studio.worker.evaluate import predict
 
     return predict.run(folder, job, progress)
+
+
+def _say(key: str, **values: object) -> None:
+    print(text.catalogue(text.preferred_language())(f"notices.{key}", **values), flush=True)
 
 
 def _check(job: EvaluateJob) -> grammar.Grammar | None:

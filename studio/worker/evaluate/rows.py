@@ -5,17 +5,20 @@ Rows whose answer is missing are asked too; only what cannot be a question is le
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 
 from studio import data, text
-from studio.config import EvaluateJob, TrainJob
+from studio.config import EvaluateJob, TrainJob, read_arguments
 from studio.config.knobs import fields
 from studio.data import dataset, detect, formats, intake, mixing, reading, registry, report
+from studio.data.browse import views
 from studio.data.problem import Problem
 from studio.data.source import Columns, Source
 from studio.errors import StudioError
+from studio.runs import folder as run_folder
 
 ANSWER = "-"  # stands for the answer that a row lacks, until the row is read
 EMPTY = ("", None, [])
@@ -52,7 +55,7 @@ def find(job: EvaluateJob, tokenizer_dir, progress, as_trained: TrainJob | None 
     sources = _named({name: _source(name, job) for name in dict.fromkeys(names)})
     held_back = None
     if job.val_size and not job.eval_dataset:
-        held_back = _held_back(as_trained or _training(job), tokenizer_dir, progress)
+        held_back = _held_back(as_trained or _trained(job, sources), tokenizer_dir, progress)[: job.max_samples]
     tallies = {name: report.Tally() for name in sources}
     by_place = {}  # by the job's names: that of a source which was named by its path is another
     for name, source in sources.items():
@@ -169,11 +172,19 @@ def _completed(source: Source, raw: dict) -> dict | None:
     return raw | {columns.messages: [*turns, {tags.role_tag: tags.assistant_tag, tags.content_tag: ANSWER}]}
 
 
-def _training(job: EvaluateJob) -> TrainJob:
-    """A training job on the same rows: what it would hold back is what is asked."""
+def _trained(job: EvaluateJob, sources: Mapping[str, Source]) -> TrainJob:
+    """The training whose held back rows are asked: the one that is named, if it is of these sets, else one of the same
+    keys. How the sets are mixed, which only a training knows, decides about the rows."""
+    if job.held_back_of:
+        path = Path(job.held_back_of)
+        trained = read_arguments("train", [str(path / run_folder.JOB if path.is_dir() else path)]).job
+        if isinstance(trained, TrainJob) and (trained.dataset, trained.val_size) == (job.dataset, job.val_size):
+            return trained
     shared = fields(TrainJob).keys() & fields(EvaluateJob).keys()
     kept = {key: getattr(job, key) for key in shared if key not in ("output_dir", "per_device_eval_batch_size")}
-    return TrainJob(**(kept | {"adapter_name_or_path": [], "quantization_bit": None}))
+    judged = {views.stage_of(source) for source in sources.values()} & set(data.JUDGED)
+    stage = {"stage": judged.pop()} if len(judged) == 1 else {}
+    return TrainJob(**(kept | {"adapter_name_or_path": [], "quantization_bit": None} | stage))
 
 
 def _held_back(job: TrainJob, tokenizer_dir, progress) -> list[tuple[str, int]]:

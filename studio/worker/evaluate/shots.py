@@ -16,12 +16,12 @@ class Shots:
         self.num = num
         talks = list(dict.fromkeys(_key(asked) for asked in found))
         by_key = {_key(asked): _plain(asked) for asked in reversed(found)}
-        self._order = [(key, by_key[key]) for key in random.Random(seed).sample(talks, len(talks))]
+        self.talks = [(key, by_key[key]) for key in random.Random(seed).sample(talks, len(talks))]  # any may be shown
 
     def before(self, asked: Asked) -> list[dict]:
         """The messages of the examples for a row."""
         own = _key(asked)
-        chosen = islice((talk for key, talk in self._order if key != own), self.num)
+        chosen = islice((talk for key, talk in self.talks if key != own), self.num)
         return [message for talk in chosen for message in talk]
 
 
@@ -30,8 +30,8 @@ def load(job: EvaluateJob, progress) -> Shots | None:
     if not job.n_shot or not job.shots_dataset:
         return None
     found = Shots(rows.shots(job, progress), job.n_shot, job.seed)
-    if len(found._order) <= job.n_shot:
-        raise StudioError("evaluate_few_shots", name=job.shots_dataset, count=len(found._order), n_shot=job.n_shot)
+    if len(found.talks) <= job.n_shot:
+        raise StudioError("evaluate_few_shots", name=job.shots_dataset, count=len(found.talks), n_shot=job.n_shot)
     return found
 
 

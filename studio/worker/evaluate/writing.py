@@ -25,12 +25,19 @@ NO_MATTER = frozenset((
 ))  # fmt: skip
 
 
-def fingerprint(job: EvaluateJob, data_sha256: dict[str, str], model: Path) -> str:
-    """A digest of all that answers depend on. `model`: the folder of the base's weights."""
+def fingerprint(job: EvaluateJob, data_sha256: dict[str, str], model: Path, words: object = None) -> str:
+    """A digest of all that answers depend on. `model`: the folder of the base's weights; `words`: what stands around
+    the questions, template and examples."""
     asked = {key: value for key, value in job.to_mapping().items() if key not in NO_MATTER}
+    told = [asked, data_sha256, weights(job, model), words]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def weights(job: EvaluateJob, model: Path) -> list[tuple[int, int]]:
+    """Another one where the weights of the base or of an adapter are others. `model`: the folder of the base's."""
     folders = (model, *map(Path, job.adapter_name_or_path))
-    weights = [files.stamp(file) for folder in folders for file in sorted(folder.glob("*.safetensors"))]
-    return hashlib.sha256(json.dumps([asked, data_sha256, weights], sort_keys=True, default=str).encode()).hexdigest()
+    return [files.stamp(file) for folder in folders for kind in ("safetensors", "bin")
+            for file in sorted(folder.glob(f"*.{kind}"))]  # fmt: skip
 
 
 def forget(folder: Path) -> None:

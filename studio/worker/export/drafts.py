@@ -1,4 +1,4 @@
-"""Where an export is written: aside, into `<folder>.part`, which takes the folder's name when it is whole.
+"""Where an export, or a converted model, is written: into `<folder>.part`, which takes its name when it is whole.
 
 A folder that is there is never written over by accident: without `overwrite_export_dir` it is refused; with it, an
 export of ours is replaced as far as its files are as they were written, and whatever else lies there moves to
@@ -7,6 +7,7 @@ export of ours is replaced as far as its files are as they were written, and wha
 
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from studio.config import exporting_size
 from studio.errors import StudioError
 from studio.runs import folder as run_folder
 from studio.runs import locks
+from studio.worker import full_disk
 from studio.worker.export import manifest
 from studio.worker.export.source import Source
 
@@ -30,25 +32,35 @@ def check(target: Path, job, folder: Path) -> None:
     of the run."""
     homes = (paths.home(), paths.saves(), Path.home(), folder)
     taken = (target.exists() and not target.is_dir()) or run_folder.is_run(target)
-    taken = taken or os.path.ismount(target)  # which no other folder can take the place of
     if taken or any(path.resolve().is_relative_to(target) for path in homes):
         raise StudioError("export_dir_refused", path=target)
-    if _is_used(target) and not job.overwrite_export_dir:
+    if is_used(target) and not job.overwrite_export_dir:
         raise StudioError("export_dir_used", path=target)
-    part = _part(target)
-    if part.exists() and not (part / MARK).exists() and _is_used(part):
-        raise StudioError("export_dir_used", path=part)
-    if not locks.is_free(part / MARK):
-        raise StudioError("export_dir_busy", path=target)
-    if part.exists():
-        shutil.rmtree(part)  # what an export that was cut off has left
-    existing = next(path for path in target.parents if path.exists())  # where the draft stands, and is renamed
-    if not os.access(existing, os.W_OK):
-        raise StudioError("folder_unwritable", path=existing, reason="W_OK")
+    existing = clear(target)
     needed, free = sum(exporting_size.estimate(job).values()), shutil.disk_usage(existing).free
     if needed + SPARE_BYTES > free:
         told = {"needed": f"{needed / 1e9:.2f} GB", "free": f"{free / 1e9:.2f} GB"}
         raise StudioError("export_no_room", path=existing, **told)
+
+
+def clear(target: Path) -> Path:
+    """Delete the draft that a killed process has left of this folder; returns the folder on the disk that a new one
+    will stand in.
+
+    Raises StudioError where another process is writing there, the draft's name is taken, or the folder could not make
+    room in the end.
+    """
+    part = _part(target)
+    if is_used(part) and not (part / MARK).exists():
+        raise StudioError("export_dir_used", path=part)
+    if not locks.is_free(part / MARK):
+        raise StudioError("export_dir_busy", path=target)
+    if part.exists():
+        shutil.rmtree(part)
+    existing = next(path for path in target.parents if path.exists())
+    if not os.access(existing, os.W_OK) or not _can_make_room(target):
+        raise StudioError("export_dir_fixed", path=target, parent=existing)
+    return existing
 
 
 def keep_apart(target: Path, source: Source) -> None:
@@ -59,30 +71,33 @@ def keep_apart(target: Path, source: Source) -> None:
 
 
 @contextmanager
-def draft(target: Path) -> Iterator[Path]:
-    """The folder to write into, held against other exports; one that was not `put` in its place is gone afterwards.
+def draft(target: Path, overwrite: bool = True) -> Iterator[Path]:
+    """The folder to write into, held against other processes; one that was not `put` in its place is gone afterwards.
 
-    Raises StudioError where another export has just begun there.
+    Raises StudioError where another process has just begun there or, unless it may `overwrite`, has just ended; and
+    where the disk becomes full.
     """
     part = _part(target)
-    try:
-        part.mkdir(parents=True)
-    except FileExistsError as error:
-        raise StudioError("export_dir_busy", path=target) from error
+    clear(target)
     held = locks.acquire(part / MARK)
+    if held is None:
+        raise StudioError("export_dir_busy", path=target)
     try:
+        if is_used(target) and not overwrite:
+            raise StudioError("export_dir_used", path=target)
         yield part
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)
+        if full_disk.is_full(error):
+            raise StudioError("export_disk_full", path=target.parent) from error
         raise
     finally:
-        if held is not None:
-            os.close(held)
+        os.close(held)
 
 
 def put(part: Path, target: Path) -> None:
-    """Give the finished draft its name; what had it before makes room."""
-    (part / MARK).rename(part / DONE)
+    """Give the finished draft its name; what had it before makes room. A draft has its mark until then, so that one
+    of a process that was killed is known for what it is."""
     for path in (*part.rglob("*"), part):  # on the disk before it has the name
         _flush(path)
     old = None
@@ -90,6 +105,7 @@ def put(part: Path, target: Path) -> None:
         old = target.with_name(f"{target.name}.previous-{time.strftime('%Y-%m-%d-%H-%M-%S')}")
         target.rename(old)
     part.rename(target)
+    (target / MARK).rename(target / DONE)
     if old is not None:
         _drop(old)
         if old.exists():
@@ -122,8 +138,24 @@ def _drop(old: Path) -> None:
         old.rmdir()
 
 
-def _is_used(folder: Path) -> bool:
+def is_used(folder: Path) -> bool:
+    """Whether there is something in a folder."""
     return folder.is_dir() and any(folder.iterdir())
+
+
+def _can_make_room(target: Path) -> bool:
+    """Whether a folder that is there can be renamed, which is tried: the top of a mounted disk cannot, nor can one
+    that came with a container's image."""
+    if not target.is_dir():
+        return True
+    aside = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    try:
+        target.rename(aside)
+    except OSError:
+        aside.rmdir()
+        return False
+    aside.rename(target)
+    return True
 
 
 def _part(target: Path) -> Path:

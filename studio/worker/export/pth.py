@@ -51,7 +51,8 @@ def write(source: Source, job, folder: Path, progress) -> Written:
         state[original_name(name)] = turned(name, weights.read(name), config, back=False).clone()
     if "output.weight" not in state:  # the original always has one
         state["output.weight"] = state["tok_embeddings.weight"]
-    torch.save(state, folder / WEIGHTS)
+    with open(folder / WEIGHTS, "wb") as file:  # opened here, a full disk is told as one
+        torch.save(state, file)
     params = params_of(config, state)
     (folder / PARAMS).write_text(json.dumps(params, indent=2) + "\n", "utf-8")
     paths = [folder / WEIGHTS, folder / PARAMS]

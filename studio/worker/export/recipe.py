@@ -7,7 +7,9 @@ A form is a module with `write(source, job, folder, progress) -> Written`, `prov
 list[Verdict]` and, where there is something to refuse before hours of work, `check(source, job)`.
 """
 
+import hashlib
 import importlib
+import json
 import resource
 import shlex
 import shutil
@@ -21,6 +23,7 @@ import psutil
 import torch
 
 from studio.config import ExportJob
+from studio.config.exporting import PushSection
 from studio.config.source import folder as written_folder
 from studio.runs import folder as run_folder
 from studio.worker.export import card, drafts, manifest, merge, push, verify
@@ -38,30 +41,65 @@ AT_TOP, GGUF = ("merged", "pth"), ("gguf", "ollama")
 
 def run(folder: Path, job: ExportJob) -> int:
     """Export what the job asks for; `result.json` tells of it. Returns the worker's exit code."""
-    progress, begun_s = Progress(folder), time.monotonic()
+    progress = Progress(folder)
     target = written_folder(job.export_dir).resolve() if job.export_dir else folder / "export"
     try:
         progress("checking")
         push.check(job)
-        drafts.check(target, job, folder)
-        progress("model")
-        source = sources.find(job, progress)
-        drafts.keep_apart(target, source)
-        for form in forms_of(job):
-            if refuse := getattr(_module(form), "check", None):
-                refuse(source, job)
-        with drafts.draft(target) as draft:
-            result = _make(source, job, draft, target, progress)
-            drafts.put(draft, target)
-        seconds = round(time.monotonic() - begun_s, 2)
-        result |= {"pushed": None, "seconds": seconds, "peak_gib": round(_peak_gib(source), 3)}
+        result = _unsent(folder, target, job, progress)
+        if result is None:
+            result = _export(folder, target, job, progress)
         run_folder.write_json_atomic(folder / run_folder.RESULT, result)  # it is true, whatever a hub says
         if job.push_to_hub:
+            run_folder.write_json_atomic(folder / run_folder.UNSENT, {"asked": _asked(job), "result": result})
             result["pushed"] = push.send(target, job, progress)
             run_folder.write_json_atomic(folder / run_folder.RESULT, result)
+            (folder / run_folder.UNSENT).unlink()
     except StopRequested:
         return STOPPED
     return FINISHED
+
+
+def _export(folder: Path, target: Path, job: ExportJob, progress: Progress) -> dict:
+    """Check, write, prove, rename; what `result.json` says of it. `folder` is that of the run."""
+    begun_s = time.monotonic()
+    drafts.check(target, job, folder)
+    progress("model")
+    source = sources.find(job, progress)
+    drafts.keep_apart(target, source)
+    for form in forms_of(job):
+        if refuse := getattr(_module(form), "check", None):
+            refuse(source, job)
+    with drafts.draft(target, job.overwrite_export_dir) as draft:
+        result = _make(source, job, draft, target, progress)
+        drafts.put(draft, target)
+    seconds = round(time.monotonic() - begun_s, 2)
+    return result | {"pushed": None, "seconds": seconds, "peak_gib": round(_peak_gib(source), 3)}
+
+
+def _unsent(folder: Path, target: Path, job: ExportJob, progress: Progress) -> dict | None:
+    """The result of an earlier start of the run that wrote what this one asks for and did not get it to its hub, where
+    every file is still as it was written: there is only the sending left to do. Else None."""
+    kept = run_folder.read_json(folder / run_folder.UNSENT) or {}
+    if not job.push_to_hub or kept.get("asked") != _asked(job):
+        return None
+    found = kept["result"]
+    total, done = sum(one["bytes"] for one in found["files"]), 0
+    for one in found["files"]:
+        progress("summing", done, total, "bytes")
+        path, done = target / one["path"], done + one["bytes"]
+        if not path.is_file() or manifest.sum_of(path) != one["sha256"]:
+            return None
+    print(f"{target} holds it already, as its sums say: it is only sent", flush=True)
+    return found
+
+
+def _asked(job: ExportJob) -> str:
+    """A sum over the keys that what is written follows from; 5 is 5.0, as a job's file has it when it is read."""
+    apart = {"output_dir", "overwrite_export_dir", *PushSection.model_fields}
+    asked = {key: value for key, value in job.to_mapping().items() if key not in apart}
+    kept = {key: float(value) if type(value) is int else value for key, value in asked.items()}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def forms_of(job: ExportJob) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from studio.config import exporting_size
+from studio.config import exporting_size, starter
 from studio.data import template as templates
 from studio.errors import StudioError
 from studio.runs import folder as run_folder
@@ -58,7 +58,9 @@ def find(job, progress) -> Source:
     base = loading.find(job, progress)
     adapters = tuple(served.find_adapter(name, job, progress) for name in job.adapter_name_or_path or ())
     for path in adapters:
-        adapter_files.check_build(path, adapter_files.read_config(path), base)
+        told = adapter_files.read_config(path)
+        adapter_files.check_build(path, told, base)
+        _say_other_base(path, str(told.get("base_model_name_or_path") or ""), base, job)
     config = loading.load_config(base, job)
     if getattr(config, "quantization_config", None):
         raise StudioError("export_base_quantized", path=base)
@@ -67,6 +69,13 @@ def find(job, progress) -> Source:
     dtype, device = _dtype(config, job), _device(base, job)
     return Source(base, adapters, config, dtype, device, tokenizer, template, voice, job.trust_remote_code,
                   _proof_dtype(job, dtype, device), _run(base, adapters))  # fmt: skip
+
+
+def _say_other_base(path: Path, trained_on: str, base: Path, job) -> None:
+    """In the log, where an adapter was trained on a model of another name: of the same shape it fits all the same."""
+    named = Path(trained_on).name
+    if trained_on and named not in (base.name, Path(job.model_name_or_path).name) and not starter.build_of(trained_on):
+        print(f"{path} was trained on {trained_on}, and is put on {job.model_name_or_path}", flush=True)
 
 
 def _voice(base: Path, adapters: tuple[Path, ...], job, progress) -> Path:

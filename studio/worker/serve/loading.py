@@ -101,6 +101,7 @@ def load_model(path: Path, job, place: places.Place, auto=AutoModelForCausalLM):
     if auto is AutoModelForSequenceClassification and model.config.num_labels != 1:
         raise StudioError("model_no_reward", path=path, labels=model.config.num_labels)
     model.requires_grad_(False).eval()
+    quantization.keep_odd_shapes(model)
     return model if few_bits else model.to(place.device)
 
 
@@ -120,7 +121,7 @@ def load_template(tokens: ModelTokens, job) -> templates.ChatTemplate | None:
     if job.template is None and tokens.chat_template is None:
         return None
     settings = {"default_system": job.default_system, "enable_thinking": job.enable_thinking}
-    return templates.load(job.template, tokens, **settings)
+    return templates.load(job.template, tokens, tool_format=job.tool_format, **settings)
 
 
 def tokenizer_folder(path: Path, job, progress) -> Path:

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from studio import text
 from studio.config import STARTER
 from studio.worker import place as places
 from studio.worker.serve import app, loading, memory, recipe
@@ -19,6 +20,9 @@ def serve(folder: Path, job, progress, listener) -> int:
     with memory.room_for_a_model():
         loaded = loading.load(job, progress)
         engine = Engine(loaded, job)
+    t = text.catalogue(text.preferred_language())
+    for code, values in loaded.template.notices if loaded.template else ():
+        print(t(f"notices.{code}", **values), flush=True)
     try:
         loaded_s = recipe.since(begun_s)
         names = Names(job, engine, base_name(job), engine.default)

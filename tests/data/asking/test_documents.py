@@ -28,6 +28,11 @@ def test_pieces_cover_the_text_and_fit(text, shared):
     assert not text[place:].strip()
 
 
+def test_much_that_is_shared_does_not_make_pieces_without_end():
+    for text in (PROSE, CHINESE, BARE):
+        assert len(list(documents.cut(text, 400, 200))) <= 4 * len(text) / 400
+
+
 def test_pieces_end_where_sentences_do():
     assert all(piece[-1] in ".!" for piece in documents.cut(PROSE, 400, 50))
 
@@ -71,6 +76,16 @@ def test_kinds_of_documents(tmp_path):
     assert [(piece.number, piece.document) for piece in pieces] == list(enumerate(found, 1))
 
 
+def test_a_text_is_read_in_its_encoding_or_refused(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("Grüße, 世界", "utf-16")
+    assert documents.read(file) == "Grüße, 世界"
+    for data in ("Die Größe der Straße\nist schön für München".encode("cp1252"), b"\xff\xff\xff\xff"):
+        file.write_bytes(data)
+        with pytest.raises(StudioError, match=r"line 1.*Save the file as UTF-8"):
+            documents.read(file)
+
+
 def locked_pdf() -> bytes:
     writer, out = PdfWriter(), io.BytesIO()
     writer.add_blank_page(100, 100)
@@ -87,9 +102,9 @@ def bomb() -> bytes:
 
 
 @pytest.mark.parametrize("name, content, key", [
-    ("a.txt", b" \n", "empty"), ("a.txt", b"\xff\xff\xff\xff", "unreadable"), ("a.pdf", b"%PDF-1.4 no", "unreadable"),
-    ("a.pdf", locked_pdf, "locked"), ("a.docx", b"PK no", "unreadable"), ("a.docx", bomb, "unreadable"),
-    ("a.txt", b"x" * ((1 << 20) + 1), "unreadable"), ("a.xyz", b"x", "kind"), (None, b"", "missing"), ("", b"", "none"),
+    ("a.txt", b" \n", "empty"), ("a.txt", b"x" * ((1 << 20) + 1), "unreadable"),
+    ("a.pdf", b"%PDF-1.4 no", "unreadable"), ("a.pdf", locked_pdf, "locked"), ("a.docx", b"PK no", "unreadable"), ("a.docx", bomb, "unreadable"),
+    ("a.xyz", b"x", "kind"), (None, b"", "missing"), ("", b"", "none"),
 ])
 def test_what_cannot_be_read(tmp_path, name, content, key, monkeypatch):
     monkeypatch.setattr(documents, "MAX_UNPACKED_BYTES", 1 << 20)

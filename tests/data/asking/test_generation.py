@@ -193,6 +193,11 @@ SETS = {
 }  # fmt: skip
 
 
+SETS["text"] = ({"conversations": json.dumps(SETS["sharegpt"][0]["conversations"])}, {"formatting": "sharegpt"})
+SETS["half a character"] = (SETS["alpaca"][0] | {"note": "\ud83d"}, SETS["alpaca"][1])
+SETS["history"] = (SETS["alpaca"][0] | {"history": json.dumps(SETS["alpaca"][0]["history"])}, SETS["alpaca"][1])
+
+
 @pytest.mark.parametrize("kind", SETS)
 def test_answers_written_anew_in_their_own_format(produce, home, kind):
     raw, entry = SETS[kind]
@@ -272,6 +277,23 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_asked(produce, home)
         produce(there)
     assert caught.value.key == "data_name_taken" and not there.asked
     assert not (produce.folder / journal.JOURNAL).exists()
+
+
+def test_rows_stand_under_another_name_where_theirs_was_taken_meanwhile(produce, capsys):
+    writer = novel()
+
+    def answer(body):
+        if "made" not in register.names():
+            register.register("made", {"file_name": "other.jsonl"})
+        return writer(body)
+
+    with Wordsmith(answer) as there:
+        figures = produce(there, num_rows=4, tasks_per_request=4)
+        assert figures["dataset"] == "made_2" and len(rows_of("made_2")) == 4
+        assert "made_2" in capsys.readouterr().out
+        grown = produce(there, num_rows=8, tasks_per_request=4)
+    assert (grown["dataset"], len(rows_of("made_2"))) == ("made_2", 8)
+    assert "made_3" not in register.names()
 
 
 def test_a_prompt_of_ones_own(produce):

@@ -193,3 +193,11 @@ def test_plain_text_is_examined_too(home, tmp_path):
     source = Source("text", file, columns=Columns.none(prompt="text"))
     found = {finding.code: finding.row_numbers for finding in doctor.examine(source)}
     assert found == {"empty": (4,), "duplicate": (3,), "broken_text": (2,)}
+
+
+@pytest.mark.parametrize("name, content", [("a.json", "[]"), ("a.json", "[{'a': 1}]"), ("a.csv", "a,a\n1,2\n"), ("a.x", "")])
+def test_a_set_without_one_row_is_not_healthy(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    (found,) = doctor.examine(Source("set", tmp_path / name))
+    assert (found.code, found.severity, found.count) == ("unreadable", "error", 0)
+    assert name in found.text(catalogue("en")) and "row 1 of set" in found.text(catalogue("en"))

@@ -83,6 +83,14 @@ def test_turns_are_put_right_where_nothing_is_invented(source_with):
     assert made.counts == {"changed": 3, "left_out": 3}
 
 
+def test_turns_and_values_in_what_a_table_holds_as_json_text(source_with):
+    rows = [said("uq", "aa {{name}}"), said("uq1", "uq2", "aa")]
+    source = source_with([{"conversations": json.dumps(row["conversations"])} for row in rows])
+    made = doctor.fix(source, ["turns", "placeholders"], values=Values(placeholders={"name": 'Bob "the" builder'}))
+    assert rows_of(made) == [said("uq", 'aa Bob "the" builder'), said("uq1\n\nq2", "aa")]
+    assert made.counts == {"changed": 2, "left_out": 0}
+
+
 def test_leaks_are_left_out(source_with, tmp_path):
     held_out = tmp_path / "eval.json"
     held_out.write_text(json.dumps([pair(2)]))

@@ -147,3 +147,10 @@ def test_placeholders_are_found_and_filled(home):
     assert next(reading.read_rows(found(made)))[1] == {"instruction": "艾达?", "output": "艾达 by {{author}}"}
     with pytest.raises(StudioError, match="nobody"):
         making.fill(source, {"nobody": "x"})
+
+
+def test_values_with_quotes_in_what_a_table_holds_as_json_text(home):
+    turns = [{"from": "human", "value": "hi {{name}}"}, {"from": "gpt", "value": "ho"}]
+    source = entered("it", [{"conversations": json.dumps(turns)}], {"formatting": "sharegpt"})
+    made = making.fill(source, {"name": 'a "b"\n'})
+    assert next(reading.read_rows(found(made)))[1]["conversations"][0]["value"] == 'hi a "b"\n'

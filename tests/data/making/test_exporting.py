@@ -49,6 +49,19 @@ def test_parquet_keeps_types_and_makes_mixed_columns_texts(source):
     assert [row["mixed"] for row in rows] == [None, None, "text", "4"]
 
 
+def test_halves_of_characters_and_numbers_that_are_none(home, tmp_path):
+    file = tmp_path / "odd.jsonl"
+    file.write_text('{"instruction": "a \\ud83d é", "output": "b", "score": NaN, "most": [Infinity]}\n')
+    odd = Source("odd", file)
+    row = {"instruction": "a \\ud83d é", "output": "b", "score": None, "most": '["inf"]'}
+    table = csv.DictReader(making.export(odd, "csv").open(encoding="utf-8-sig"))
+    assert list(table) == [row | {"score": ""}]
+    assert pyarrow.parquet.read_table(making.export(odd, "parquet")).to_pylist() == [row | {"most": ["inf"]}]
+    assert making.export(odd, "xlsx").is_file()
+    found = json.loads(making.export(odd, "json").read_text(), parse_constant=pytest.fail)
+    assert found == [row | {"instruction": "a \ud83d é", "most": ["inf"]}]
+
+
 def test_a_spreadsheet_has_texts_and_no_formula(source):
     import openpyxl
 

@@ -66,6 +66,14 @@ def test_a_query_without_end_is_ended(path):
     assert caught.value.code == "timeout" and time.monotonic() - began_s < 3
 
 
+def test_a_step_that_lasts_is_not_waited_for(path):
+    long = "SELECT instr(hex(zeroblob(200000)), hex(zeroblob(100000)) || '1')"
+    began_s = time.monotonic()
+    with pytest.raises(running.SqlFailed) as failed:
+        running.run(path, f"{long} + {long[7:]}", limit_s=0.1)
+    assert failed.value.code == "timeout" and time.monotonic() - began_s < 2
+
+
 def test_what_a_table_is_like_may_be_asked(path):
     assert [row[1] for row in running.run(path, "PRAGMA table_info(customer)").rows][:2] == ["id", "name"]
 

@@ -42,6 +42,8 @@ def test_of_two_with_one_name_the_one_in_its_own_folder(tmp_path):
     assert databases.find(tmp_path) == {"shop": own}
     shop.database(tmp_path / "more" / "bank.sqlite")
     shop.database(tmp_path / "old" / "bank.sqlite")
+    assert databases.find(tmp_path)["bank"].read_bytes(), "copies are one"
+    shop.database(tmp_path / "old" / "bank.sqlite", "CREATE TABLE one_more (x)")
     with pytest.raises(StudioError) as caught:
         databases.find(tmp_path)
     assert caught.value.key == "sql_database_twice"

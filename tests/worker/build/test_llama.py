@@ -3,6 +3,9 @@
 import base64
 import io
 import json
+import multiprocessing
+import os
+import signal
 
 import pytest
 import torch
@@ -82,7 +85,7 @@ def test_a_round_trip_has_equal_logits(num_parts, rows, sizes, tmp_path):
     torch.testing.assert_close(logits(target), logits(folder), atol=0, rtol=0)
     config = json.loads((target / "config.json").read_text())
     assert config["tie_word_embeddings"] == sizes.get("tie_word_embeddings", False)
-    assert not list(tmp_path.glob(".out-*"))
+    assert not (tmp_path / "out.part").exists()
     assert AutoTokenizer.from_pretrained(target)("Hi")["input_ids"] == toy.make_tokenizer()("Hi")["input_ids"]
 
 
@@ -98,10 +101,28 @@ def test_a_build_job_converts_and_says_where(toy_model, tmp_path):
     assert refusal.value.key == "convert_target_used"
 
 
+def test_what_a_killed_conversion_has_left_is_cleared_away_by_the_next(toy_model, tmp_path):
+    saved(original_of(toy_model, tmp_path / "in"), tmp_path / "in")
+    toy.make_tokenizer().save_pretrained(tmp_path / "in")
+    (tmp_path / "out").mkdir()  # made beforehand
+    process = multiprocessing.get_context("fork").Process(target=_killed_at_work, args=(tmp_path,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL and (tmp_path / "out.part" / "model.safetensors").is_file()
+    assert not any((tmp_path / "out").iterdir())
+    torch.testing.assert_close(logits(convert(tmp_path / "in", tmp_path / "out")), logits(toy_model), atol=0, rtol=0)
+    assert [path.name for path in tmp_path.glob("out*")] == ["out"]
+
+
+def _killed_at_work(folder):
+    llama.llama_tokens.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    convert(folder / "in", folder / "out")
+
+
 def refused(source, tmp_path, **keys):
     with pytest.raises(StudioError) as refusal:
         convert(source, tmp_path / "out", **keys)
-    assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".out-*"))
+    assert not list(tmp_path.glob("out*"))
     return refusal.value
 
 

@@ -152,6 +152,9 @@ def test_a_stop_and_going_on(evaluate, monkeypatch):
     assert len(batches) == 25 - kept.count("\n") and (folder / SAMPLES).read_text("utf-8").count("\n") == 25
     evaluate(task="mini", dataset="", n_shot=1)
     assert len(batches) == 50 - kept.count("\n"), "with other examples it is another question"
+    monkeypatch.setattr(benchmark, "weights", lambda *_: "trained again")
+    evaluate(task="mini", dataset="", n_shot=1)
+    assert len(batches) == 75 - kept.count("\n"), "and with other weights another model"
 
 
 @pytest.fixture
@@ -215,7 +218,6 @@ def test_what_cannot_be_asked_is_said_before_a_model_is_loaded(evaluate_job, tas
         return key_of(recipe.run, tmp_path, job)
 
     assert key(task="colour") == "benchmark_unknown" and key(task="mmlu") == "exam_missing"
-    assert key(task="mini_validation") == "exam_no_part"
     (tasks / "colours.jsonl").unlink()
     assert key(task="spoken") == "benchmark_no_data"
     (tasks / "broken.yaml").write_text("task: broken\ndataset_path: json\noutput_type: nonsense\n")

@@ -10,10 +10,11 @@ from wordsmith import Wordsmith
 
 from studio import paths
 from studio.config import EvaluateJob
+from studio.errors import StudioError
 from studio.runs import folder as files
 from studio.scoring import predictions, scored
 from studio.worker.evaluate import judging, recipe
-from studio.worker.evaluate.judging_replies import JUDGEMENTS, read_score, read_winner
+from studio.worker.evaluate.judging_replies import JUDGEMENTS, Judgement, read_score, read_winner
 from studio.worker.progress import Progress, StopRequested
 
 ROWS = [
@@ -102,6 +103,20 @@ def test_a_stop_keeps_what_was_judged(tmp_path):
         before = len(there.asked)
         assert judged(folder, job_for(there.url))[0]["predict_judge"] == 7
         assert len(there.asked) - before <= 30 - kept and there.most_at_once <= judging.AT_ONCE
+
+
+def test_a_failure_keeps_what_came_with_it(tmp_path, monkeypatch):
+    """Replies that came at the same moment are paid for."""
+    folder = written(tmp_path / "run", ROWS * 3)
+
+    async def ask(_line, unit):
+        if unit.place % 2:
+            raise StudioError("endpoint_gone", url="x", reason="gone")
+        return unit, Judgement(7, "so"), False
+
+    monkeypatch.setattr(judging, "_ask", ask)
+    assert key_of(judged, folder, job_for("http://127.0.0.1:9/v1")) == "endpoint_gone"
+    assert (folder / JUDGEMENTS).read_text().count("\n") == judging.AT_ONCE / 2
 
 
 def test_replies_that_say_nothing_and_refusals_are_counted(tmp_path):

@@ -10,7 +10,7 @@ import torch
 
 from studio.errors import StudioError
 from studio.runs import folder as files
-from studio.worker.evaluate import asking, ledger, parts, perplexity, predict, rows
+from studio.worker.evaluate import asking, ledger, parts, perplexity, predict, rows, writing
 
 TALK = {"formatting": "openai", "columns": {"messages": "messages"}}
 
@@ -98,6 +98,25 @@ def test_another_job_in_the_same_folder_begins_anew_and_the_same_one_keeps_its_f
     assert figures(folder) | {changing: 0} == before | {changing: 0}
     evaluate(max_new_tokens=4)
     assert len(lines(folder)) == 9 and "by_system" in before and "by_system" not in figures(folder)
+
+
+def test_another_template_other_examples_or_weights_begin_anew(evaluate, evaluate_job, add, tmp_path):
+    """Under the same name: half of the answers would be of what there was before."""
+    template = tmp_path / "mine.jinja"
+
+    def prompts(mark, answer):
+        template.write_text("{% for one in messages %}" + mark + "{{ one.role }} {{ one.content }}\n{% endfor %}")
+        add("shots", [{"instruction": f"Say {n}.", "output": answer} for n in range(3)])
+        told = {"template": str(template), "n_shot": 1, "shots_dataset": "shots", "max_samples": 2}
+        return [line["prompt"] for line in lines(evaluate(max_new_tokens=2, **told)[1])]
+
+    assert all("@user" in prompt and "yes" in prompt for prompt in prompts("@", "yes"))
+    assert all("#user" in prompt and "yes" in prompt for prompt in prompts("#", "yes"))
+    assert all("#user" in prompt and "no" in prompt for prompt in prompts("#", "no"))
+    job, file = evaluate_job(adapter_name_or_path=[str(tmp_path)]), tmp_path / "adapter_model.bin"
+    before = writing.fingerprint(job, {}, tmp_path / "base")
+    file.write_text("trained")
+    assert before != writing.fingerprint(job, {}, tmp_path / "base")
 
 
 def test_a_stop_is_heeded_between_two_tokens_and_nothing_written_is_lost(evaluate, tmp_path, monkeypatch):

@@ -112,6 +112,16 @@ def test_an_adapter_of_another_model_is_named_with_both_shapes(adapter, export, 
     assert "32" in str(error.value) and "64" in str(error.value) and "layers.0" in str(error.value)
 
 
+def test_a_base_of_another_name_is_told(adapter, export, tmp_path, capsys):
+    made = adapter("a")
+    for name, said in (("toy", False), ("other", True)):
+        base = toy.build(tmp_path / name)
+        config = json.loads((made / "adapter_config.json").read_text())
+        (made / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "owner/toy"}))
+        code, _, _ = export(made, model_name_or_path=str(base), verify_export=False, overwrite_export_dir=True)
+        assert code == 0 and ("was trained on owner/toy" in capsys.readouterr().out) == said
+
+
 def test_an_unfinished_pissa_adapter_and_a_quantised_base_are_refused(adapter, export, toy_model, tmp_path):
     made = adapter("a")
     config = json.loads((made / "adapter_config.json").read_text())

@@ -10,7 +10,8 @@ from huggingface_hub import constants
 
 from studio.config import read_mapping
 from studio.errors import StudioError
-from studio.worker.export import drafts, push
+from studio.runs import folder as files
+from studio.worker.export import drafts, merge, push
 
 TOKEN = "hf_of_this_test"
 
@@ -112,3 +113,26 @@ def test_a_push_is_only_what_was_ticked(monkeypatch):
         push.check(job())
     monkeypatch.setenv("MODELSCOPE_API_TOKEN", "ms")
     push.check(job(push_hub="modelscope"))
+
+
+def test_what_the_hub_refused_is_told_and_sent_later_without_being_written_again(hub, export, tmp_path, monkeypatch):
+    asked = {"verify_export": False, "push_to_hub": True, "export_hub_model_id": "me/mine"}
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong_one")
+    with pytest.raises(StudioError) as error:
+        export(**asked)
+    told = json.loads((tmp_path / "run" / files.RESULT).read_text("utf-8"))
+    assert error.value.key == "export_push_failed" and told["pushed"] is None and told["files"]
+    unsent = (tmp_path / "run" / files.UNSENT).read_text("utf-8")
+    (tmp_path / "run" / files.RESULT).unlink()  # as every new start of a run does
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr(merge, "write", None)
+    code, out, result = export(**asked | {"push_private": False, "export_size": 5.0})
+    assert code == 0 and result["pushed"].endswith("/me/mine") and result | {"pushed": None} == told
+    assert hub.taken["files"]["README.md"] == (out / "README.md").read_bytes()
+    # Another request, or files that are no longer as they were written, are no matter of sending.
+    for change, config in (({"infer_dtype": "float16"}, (out / "config.json").read_text()), ({}, "{}")):
+        (out / "config.json").write_text(config)
+        (tmp_path / "run" / files.UNSENT).write_text(unsent, "utf-8")
+        with pytest.raises(StudioError) as error:
+            export(**asked | change)
+        assert error.value.key == "export_dir_used"

@@ -14,6 +14,8 @@ from studio.config import read_mapping
 from studio.errors import StudioError
 from studio.worker import place as places
 from studio.worker.serve import loading
+from studio.worker.serve.prompting import Prompter
+from studio.worker.serve.schema import Chat
 
 
 def load(model, **keys):
@@ -54,6 +56,15 @@ def test_few_bits_with_adapters(start, tmp_path, bits):
     assert len({tuple(answer.ids) for answer in answers}) == len(names)
 
 
+@pytest.mark.parametrize(("width", "inner"), [(32, 64), (48, 64), (64, 96)])
+def test_few_bits_of_odd_shapes_answer_on_any_cpu(width, inner, tmp_path, monkeypatch):
+    modules = pytest.importorskip("bitsandbytes.nn.modules")
+    monkeypatch.setattr(modules, "has_avx512bf16", lambda: True)  # where another form is made, for these breaking off
+    folder = toy.build(tmp_path / "narrow", hidden_size=width, intermediate_size=inner, num_hidden_layers=1)
+    logits = load(folder, quantization_bit=4).model(torch.arange(1, 9)[None]).logits
+    assert logits.isfinite().all()
+
+
 def test_attention_and_stretched_positions(toy_model):
     loaded = load(toy_model, flash_attn="disabled", rope_scaling="linear")
     assert loaded.model.config._attn_implementation == "eager" and loaded.context_length == 1024
@@ -73,6 +84,20 @@ def test_a_template_by_name(toy_model):
     assert load(toy_model).template.name is None
     with pytest.raises(StudioError, match="no_such"):
         load(toy_model, template="no_such")
+
+
+def test_the_chosen_tool_format_is_what_the_server_writes(toy_model):
+    """A job's key of training: `studio api` with the same file shows and hears calls as the model learned them."""
+    function = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    body = Chat(messages=[{"role": "user", "content": "hi"}])
+    said = {}
+    for given in (None, "qwen"):
+        loaded = load(toy_model, template="chatml", tool_format=given)
+        prompter = Prompter(loaded.tokenizer, loaded.template)
+        said[given] = prompter.tokenizer.decode(prompter.chat(body, [function]).ids)
+    assert "Action Input:" in said[None] and "<tools>" not in said[None]
+    assert "<tools>" in said["qwen"] and "Action Input:" not in said["qwen"]
+    assert load(toy_model, tool_format="qwen").template.notices[0][0] == "data_tool_format_own"
 
 
 def test_errors(toy_model, tmp_path):
