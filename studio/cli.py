@@ -103,6 +103,13 @@ def postprocess(words: list[str], t: Catalogue) -> int:
     return evaluating.postprocess(words, t)
 
 
+def report(words: list[str], t: Catalogue) -> int:
+    """Compare evaluations."""
+    from studio import evaluating
+
+    return evaluating.report(words, t)
+
+
 def export(words: list[str], t: Catalogue) -> int:
     """Merge a model with its adapters and write it in the forms that others read."""
     return _launch("export", terminal.of_a_run(words), t)
@@ -223,7 +230,8 @@ def page(words: list[str], t: Catalogue) -> int:
 COMMANDS = {
     "train": train, "runs": list_runs, "stop": stop, "resume": resume, "rename": rename, "delete": delete,
     "download": download, "chat": chat, "webchat": webchat, "api": api, "eval": evaluate, "postprocess": postprocess,
-    "export": export, "convert": convert, "data": data, "env": environment, "version": version, "ui": page,
+    "report": report, "export": export, "convert": convert, "data": data, "env": environment, "version": version,
+    "ui": page,
 }  # fmt: skip
 KINDS = {"train": "train", "download": "build", "chat": "serve", "webchat": "serve", "api": "serve", "eval": "evaluate",
          "export": "export", "convert": "build"}  # fmt: skip

@@ -1,4 +1,5 @@
-"""The commands `eval` and `postprocess`: what an evaluation has found, as a table, and answers split into fields.
+"""The commands `eval`, `report` and `postprocess`: what an evaluation has found, as a table; evaluations compared; answers
+split into fields.
 
 `eval` is a run like any other; a training file will do, and asks the model that it names or has made.
 """
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from studio import argv, runs, terminal
+from studio.errors import StudioError
 from studio.runs import folder as files
 from studio.text import Catalogue
 
@@ -22,6 +24,30 @@ def show(run: runs.Run, t: Catalogue) -> None:
     told = [*_benchmarks(run.folder, t), *_predictions(run.folder, t)]
     if told:
         print("\n".join(told))
+
+
+def report(words: list[str], t: Catalogue) -> int:
+    """Compare runs, folders or files with a base: as Markdown here, or as a file of either form."""
+    from studio.scoring import predictions
+    from studio.scoring import report as comparing
+
+    base, to = argv.option(words, "--base"), argv.option(words, "--to")
+    if not words or any(word.startswith("-") for word in words):
+        raise argv.Misuse
+    places = [predictions.place_of(word).resolve() for word in words]
+    found = comparing.compare(places, predictions.place_of(base).resolve() if base else None)
+    if to is None:
+        print(found.to_markdown(t))
+        return 0
+    file = Path(to).expanduser().resolve()
+    if file.suffix.lower() not in (".html", ".md"):
+        raise StudioError("report_form", path=file)
+    try:
+        files.write_text_atomic(file, found.to_markdown(t) if file.suffix.lower() == ".md" else found.to_html(t))
+    except OSError as error:
+        raise StudioError("report_unwritable", path=file, reason=error.strerror) from error
+    print(t("terminal.report_written", file=file))
+    return 0
 
 
 def postprocess(words: list[str], t: Catalogue) -> int:

@@ -1,4 +1,4 @@
-"""`eval` and `postprocess` in the terminal: a benchmark from the command to its table, figures, fields."""
+"""`eval`, `report` and `postprocess` in the terminal: a benchmark from the command to its table, figures, fields."""
 
 import json
 
@@ -110,7 +110,29 @@ def test_postprocess(name, tmp_path, capsys):
     assert row["output_1"] == ["走", "停"] and row["output_2"] == ["拿，杯子，桌上", "放，书，架上"]
 
 
+def test_a_report_on_the_terminal_and_as_a_file(tmp_path, capsys):
+    """The page's own, of runs by their ids and folders; without a word the model that has no adapter is the base."""
+    said = {"tuned": ("Nova.", ["saves/nova"]), "base": ("no idea", None)}
+    for name, (answer, adapters) in said.items():
+        lines = [{"prompt": "p", "predict": answer, "label": "Nova.", "row": row, "dataset": "d"} for row in range(1, 9)]
+        folder = written(paths.saves() / f"toy/evaluate/{name}", lines=lines)
+        job = {"kind": "evaluate", "model_name_or_path": "org/m", "adapter_name_or_path": adapters}
+        (folder / files.JOB).write_text(yaml.safe_dump(job), "utf-8")
+        predictions.write_scores(folder, [{"f1": 100.0 * (answer == "Nova.")}] * 8)
+    assert cli.main(["report", "tuned", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("# ") and "+100.00" in shown
+    for name, sign in (("r.md", "-100.00"), ("r.HTML", "-100.00")):
+        assert cli.main(["report", "tuned", "base", "--base", "tuned", "--to", str(tmp_path / name)]) == 0
+        assert str(tmp_path / name) in capsys.readouterr().out and sign in (tmp_path / name).read_text("utf-8")
+    assert (tmp_path / "r.HTML").read_text("utf-8").startswith("<!doctype html>")
+    for wrong, part in (("r.pdf", "neither"), ("no/such/r.md", "cannot be written")):
+        assert cli.main(["report", "tuned", "--to", str(tmp_path / wrong)]) == 2
+        assert part in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words, part", [
+    (["report"], "report RUN"), (["report", "none/such"], "no run"), (["report", "--bse", "x"], "report RUN"),
     (["postprocess", "only-one"], "postprocess RUN|FOLDER|FILE GRAMMAR"),
     (["postprocess", "none/such", "actions"], "no run"),
     (["eval"], "model_name_or_path"), (["eval", "--task", "mini"], "model_name_or_path"),

@@ -24,7 +24,7 @@ def separated(file: Path) -> Iterator[dict]:
     for line, header, cells in records(file):
         if len(cells) != len(header):
             raise StudioError("data_table_cells", file=file, line=line, found=len(cells), wanted=len(header))
-        yield dict(zip(header, cells, strict=True))
+        yield row_of(header, cells)
 
 
 def records(file: Path, errors: str = "strict") -> Iterator[tuple[int, list[str], list[str]]]:
@@ -53,6 +53,23 @@ def records(file: Path, errors: str = "strict") -> Iterator[tuple[int, list[str]
         raise StudioError("data_not_utf8", file=file, line=charset.bad_line(file), why=error.reason) from None
 
 
+def row_of(header: list[str], cells: list) -> dict:
+    """The cells by their columns. What stands below no name has its place for one, `column_3`; empty cells there, which
+    many programs write at the end of a line, are left out."""
+    row = dict(zip(header, cells, strict=True))
+    if "" not in row:
+        return row
+    del row[""]
+    for place, (name, cell) in enumerate(zip(header, cells, strict=True), 1):
+        if not name and cell not in ("", None):
+            row[_free(f"column_{place}", header)] = cell
+    return row
+
+
+def _free(name: str, taken: list[str]) -> str:
+    return _free(f"{name}_", taken) if name in taken else name
+
+
 def _delimiter(header: str) -> str:
     return next((one for one in DELIMITERS if one in header), ",")
 
@@ -77,7 +94,7 @@ def sheet(file: Path) -> Iterator[dict]:
             texts = [_text(cell) for cell in cells] + [None] * (len(header) - len(cells))
             if any(cell is not None for cell in texts[len(header) :]):
                 raise StudioError("data_sheet_cells", file=file, columns=len(header))
-            yield {name: cell for name, cell in zip(header, texts, strict=False) if name}
+            yield row_of(header, texts[: len(header)])
     except (KeyError, ValueError, TypeError, ParseError, zipfile.BadZipFile, IndexError) as error:
         raise StudioError("data_unreadable", file=file, why=error) from None
     finally:

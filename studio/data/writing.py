@@ -10,9 +10,10 @@ import fcntl
 import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -152,6 +153,14 @@ def _append(file: Path, data: bytes) -> None:
             raise
     finally:
         os.close(fd)
+
+
+def drop_old(folder: Path, kept_s: float) -> None:
+    """Remove what nobody has changed for that long in a folder of the cache."""
+    for old in folder.glob("*"):
+        with suppress(OSError):
+            if time.time() - old.stat().st_mtime > kept_s:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from studio.text import Catalogue
 
 STYLE = """
 .report { --ink: #1f2328; --quiet: #59636e; --line: #d1d9e0; --paper: #fff; --better: #1a7f37; --worse: #cf222e;
-  color: var(--ink); font: 15px/1.5 system-ui, "Noto Sans CJK SC", sans-serif; max-width: 64rem; margin: 0 auto; }
+  color: var(--ink); font: 15px/1.5 system-ui, "Noto Sans CJK SC", sans-serif; max-width: 76rem; margin: 0 auto; }
 .report h1 { font-size: 1.6rem; } .report h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
 .report h3 { font-size: 1rem; } .report h4 { font-size: .9rem; margin: 1rem 0 .3rem; }
 .report .quiet, .report .unclear { color: var(--quiet); }
@@ -19,6 +19,7 @@ STYLE = """
 .report table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .report th, .report td { border-bottom: 1px solid var(--line); padding: .3rem .8rem; text-align: right;
   white-space: nowrap; }
+.report thead th { white-space: normal; vertical-align: bottom; }
 .report th:first-child, .report td:first-child { text-align: left; }
 .report svg { vertical-align: middle; margin-left: .6rem; }
 .report details { border: 1px solid var(--line); border-radius: 6px; padding: .4rem .8rem; margin: .3rem 0; }

@@ -80,6 +80,11 @@ def begin(key: Key, work: Work, asked: Any = None) -> Errand:
     return errand
 
 
+def latest(key: Key) -> Errand | None:
+    """The errand of a key, whatever its state."""
+    return _errands.get(key)
+
+
 def stop(key: Key) -> None:
     """Ask an errand for its end; nothing happens where none is at work."""
     errand = _errands.get(key)

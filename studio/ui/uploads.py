@@ -5,18 +5,17 @@ cut off leaves nothing, one that nobody took goes after a day.
 """
 
 import asyncio
-import contextlib
 import errno
 import re
 import secrets
 import shutil
-import time
 from pathlib import Path
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from studio import paths
+from studio.data import writing
 from studio.errors import StudioError
 from studio.ui.guard import wanted_words
 
@@ -67,10 +66,7 @@ def _root() -> Path:
 
 def _prepare(folder: Path, num_bytes: int) -> None:
     folder.mkdir(parents=True)
-    for old in folder.parent.iterdir():
-        with contextlib.suppress(OSError):
-            if time.time() - old.stat().st_mtime > KEPT_S:
-                shutil.rmtree(old, ignore_errors=True)
+    writing.drop_old(folder.parent, KEPT_S)
     free = shutil.disk_usage(folder).free
     if num_bytes + SPARE_BYTES > free:
         raise StudioError("upload_no_room", size_mb=num_bytes // 10**6, free_mb=max(0, free - SPARE_BYTES) // 10**6)

@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from studio.data import reading, streaming
+from studio.data.browse import salvage
 from studio.data.source import Source
 from studio.errors import StudioError
 
@@ -200,6 +201,18 @@ def test_tables_with_other_separators_and_odd_headers(put):
     assert read(put("a.csv", "q;a\n1,5;2\n")) == [(1, {"q": "1,5", "a": "2"})]
     assert refused(put("a.csv", "q,a,q\n1,2,3\n")).key == "data_table_header"
     assert read(put("b.csv", "\n\nq;a\n\n1,5;2\n")) == [(1, {"q": "1,5", "a": "2"})], "blank lines before the header"
+
+
+def test_columns_without_a_name_have_their_place_for_one(put, tmp_path):
+    text = "q,,,column_3,\n1,,y,2,\n"
+    wanted = {"q": "1", "column_3": "2", "column_3_": "y"}
+    assert read(put("a.csv", text)) == [(1, wanted)]
+    assert list(salvage.read_rows([put("b.csv", text)])) == [wanted]
+    book = openpyxl.Workbook()
+    for cells in (["q", None, None, "column_3"], [1, None, "y", 2]):
+        book.active.append(cells)
+    book.save(tmp_path / "a.xlsx")
+    assert read(tmp_path / "a.xlsx") == [(1, wanted)]
 
 
 def test_spreadsheet(tmp_path):

@@ -65,6 +65,8 @@ def test_a_run_is_asked_about_the_rows_it_held_back_and_so_is_its_base(trained, 
 
 def test_the_rows_it_learned_from_are_said_to_be_those(trained):
     assert all(one.learned_rows for one in asked([trained(val_size=0)]))
+    assert asked(["toy/lora/nova"], {"dataset": ["alpaca_en_demo", "identity"]})[0].learned_rows
+    assert not asked(["toy/lora/nova"], {"dataset": ["alpaca_en_demo"]})[0].learned_rows
     own = asked([trained("with-own-set", eval_dataset=["alpaca_en_demo"], val_size=0)])
     assert own[0].reading.job.eval_dataset == ["alpaca_en_demo"] and own[0].reading.job.dataset == []
     assert not own[0].learned_rows
@@ -95,7 +97,8 @@ def test_what_cannot_be_asked_is_said(trained):
     with pytest.raises(ConfigError) as found:
         asked(["toy/base"])
     assert [problem.key for problem in found.value.problems] == ["dataset"]
-    [scored] = asked([], {"predictions_from": "/some/folder"})
+    [scored] = asked(["toy/base"], {"predictions_from": "/some/folder"})
+    assert scored.reading.job.model_name_or_path is None
     assert scored.reading.job.predictions_from == "/some/folder"
 
 

@@ -142,6 +142,24 @@ def test_the_report_is_a_file_in_the_language_of_the_page(two):
     assert plain["name"].endswith(".md") and plain["text"].startswith("# ")
 
 
+def test_a_growing_run_is_compared_now_and_then_and_one_small_report_of_it_is_kept(two, monkeypatch):
+    monkeypatch.setattr(errands, "_errands", {})
+    looks, compare = [], report.compared
+    monkeypatch.setattr(report, "compared", lambda *asked: looks.append(asked) or compare(*asked))
+    asked = of(TUNED, BASE, base=BASE)
+    first, lines = wait_report(asked)["result"], (two / TUNED / "scores.jsonl").read_text().splitlines(keepends=True)
+    for kept in (30, 20, 10):
+        (two / TUNED / "scores.jsonl").write_text("".join(lines[:kept]))
+        again = report.report(EN, asked)
+        assert again["state"] == "waiting" and again["result"] == first, "what was seen stands until there is news"
+    assert len(looks) == 1
+    monkeypatch.setattr(report, "PAUSE_S", 0.0)
+    assert report.report(EN, asked)["state"] in errands.AT_WORK
+    assert wait_report(asked)["result"] != first
+    assert len(looks) == 2 and len(errands._errands) == 1
+    assert wait_report(asked)["result"] == report.report(EN, asked)["result"] != report.report(ZH, asked)["result"]
+
+
 def test_answers_are_read_while_they_come_and_compared_when_all_are_there(two):
     """Without scores there is nothing to compare; the base beside it is told as before."""
     folder = scored.folder_of(two, "toy/evaluate/at-work", state="running")

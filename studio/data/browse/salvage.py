@@ -100,7 +100,7 @@ def _table(file: Path) -> Iterator[object]:
         if why := _fault(shown):
             yield _undecoded(file, line, shown, why)
         elif len(cells) == len(header):
-            yield dict(zip(header, cells, strict=True))
+            yield tables.row_of(header, cells)
         else:
             values = {"line": line, "found": len(cells), "wanted": len(header)}
             yield Broken("broken_cells", values, shown[:MAX_SHOWN_CHARS])

@@ -65,8 +65,16 @@ def converted(
             continue
         row, new = new
         used |= new.keys() | ({forms.CALLS} if forms.has_calls(row) else set())
-        # A column that nobody read must not become one that is read.
-        yield new | {f"{key}_" if key in taken else key: value for key, value in raw.items() if key not in named}
+        yield new | {_apart(key, taken, raw): value for key, value in raw.items() if key not in named}
+
+
+def _apart(key: str, taken: set[str], raw: dict) -> str:
+    """A name for a column that nobody read: not one that is read, and not another's."""
+    while key in taken:
+        key += "_"
+        while key in raw:
+            key += "_"
+    return key
 
 
 def _converted(source: Source, raw: object, aim: Source) -> tuple[Row, dict] | Problem:

@@ -19,6 +19,7 @@ from studio.data.making.spool import Progress, Spool
 from studio.data.source import Source
 from studio.errors import StudioError
 
+KEPT_S = 24 * 3600  # what is downloaded from the page
 NUM_BATCH_ROWS = 5_000
 SHEET_ROWS = 1_048_576
 CELL_CHARS = 32_767
@@ -33,6 +34,8 @@ def export(source: Source, kind: str, to: str | Path | None = None, progress: Pr
         raise StudioError("making_kind_unknown", kind=kind, known=", ".join(EXPORTS))
     usual = f"{sets.base_of(source).replace('/', '_')}.{kind}"
     file = Path(to).expanduser() if to else paths.cache() / "exports" / usual
+    if not to:
+        writing.drop_old(file.parent, KEPT_S)
     if to and file.exists():
         raise StudioError("making_file_there", file=file)
     draft = file.with_name(f".making.{secrets.token_hex(8)}")

@@ -28,8 +28,9 @@ def merge(
     """One set after another; or with `weights` in these shares of `num_rows`, drawn by chance and mixed.
 
     `num_rows` None is as many as there are without a row twice; above that rows come again (`counts["repeated"]`).
-    Sets of unlike columns become conversations with roles and contents. Raises StudioError where what they are for
-    differs (plain text, conversations, pairs, marked answers), or weights and sets do not pair.
+    Sets of unlike columns become conversations with roles and contents, without the rows that cannot be such
+    (`counts["left_out"]`). Raises StudioError where what they are for differs (plain text, conversations, pairs, marked
+    answers), where no row of one is left, or weights and sets do not pair.
     """
     if len(sources) < 2:
         raise StudioError("making_merge_one")
@@ -37,11 +38,12 @@ def merge(
     if len(set(kinds.values())) > 1:
         raise StudioError("making_merge_kinds", kinds=", ".join(f"{name}: {kind}" for name, kind in kinds.items()))
     name = sets.named(name, "_".join([sets.base_of(source) for source in sources][:3]))
-    entry, spools = _spooled(sources, progress)
+    counts = {"repeated": 0, "left_out": 0}
+    entry, spools = _spooled(sources, counts, progress)
     sizes = [len(spool) for spool in spools]
     wanted = shares(sizes, weights, num_rows) if weights else sizes
-    counts = {"repeated": sum(max(0, count - size) for count, size in zip(wanted, sizes, strict=True)),
-              "left_out": sum(max(0, size - count) for count, size in zip(wanted, sizes, strict=True))}  # fmt: skip
+    counts["repeated"] += sum(max(0, count - size) for count, size in zip(wanted, sizes, strict=True))
+    counts["left_out"] += sum(max(0, size - count) for count, size in zip(wanted, sizes, strict=True))
     lines = _drawn(spools, wanted, seed) if weights else chain.from_iterable(map(Spool.all_lines, spools))
     return sets.make([Plan(name, entry, lines, {word: count for word, count in counts.items() if count})])[0]
 
@@ -57,12 +59,15 @@ def shares(sizes: Sequence[int], weights: Sequence[float], num_rows: int | None 
     return tuple((counts if num_rows else np.minimum(counts, sizes)).tolist())
 
 
-def _spooled(sources: Sequence[Source], progress: Progress | None) -> tuple[dict, list[Spool]]:
+def _spooled(sources: Sequence[Source], counts: dict[str, int], progress: Progress | None) -> tuple[dict, list[Spool]]:
     """The entry of the new set and the rows of the old ones in its form: as they stand if they are all read alike."""
     if len({(one.formatting, one.columns, one.tags, one.ranking) for one in sources}) == 1:
         return sets.entry_of(sources[0]), [Spool(rows_of(source, progress)) for source in sources]
     used: set[str] = set()
-    spools = [Spool(converting.converted(source, COMMON, rows_of(source, progress), used)) for source in sources]
+    spools = [Spool(converting.converted(source, COMMON, rows_of(source, progress), used, counts))
+              for source in sources]  # fmt: skip
+    for source in (source for source, spool in zip(sources, spools, strict=True) if not len(spool)):
+        next(converting.converted(source, COMMON, rows_of(source), used))  # raises what is wrong with its first row
     return forms.entry_for(forms.target(COMMON, sources[0]), used), spools
 
 

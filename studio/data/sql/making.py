@@ -7,7 +7,7 @@ filled in. What is left out is counted with its reason and its numbers in the li
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from studio.data import register, writing
@@ -26,6 +26,7 @@ PROMPTS = {
 ENTRY = {"formatting": "sharegpt", "columns": {"messages": "conversations", "system": "system"}}
 SCHEMA, KEYS, NAME = "{schema}", "{foreign_keys}", "{database}"
 BY = ("database", "row")
+NUM_SCHEMAS = 256  # each in the words of a prompt
 
 Progress = Callable[[int, int], None]
 
@@ -158,7 +159,7 @@ def _joined(rows: list[dict]) -> list[dict]:
     return list(found.values())
 
 
-@cache
+@lru_cache(NUM_SCHEMAS)
 def _system(path: Path, _changed_ns: int, prompt: str) -> str:
     filled = prompt.replace(SCHEMA, schema.text(path)).replace(NAME, path.stem)
     return filled.replace(KEYS, schema.foreign_keys(path)) if KEYS in prompt else filled

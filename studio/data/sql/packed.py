@@ -27,6 +27,7 @@ LISTS = (".json", ".jsonl")
 TAKEN = (*DATABASES, *(f"{kind}-wal" for kind in DATABASES), *LISTS, ZIP)
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others can fill the memory out of one small block
 MAX_GROWTH, FREE_BYTES = 300, 256 << 20  # honest databases shrink to a tenth, empty ones to a hundredth
+KEPT_S = 30 * 24 * 3600  # a zip that is still wanted is unpacked again
 BLOCK_BYTES, MIN_BYTES = 1 << 20, 4096
 LEVELS = 1  # of zips within a zip
 UTF8_NAME = 0x800
@@ -49,6 +50,7 @@ def unpack(file: Path, folder: Path) -> None:
     try:
         with writing.on_disk(folder):
             draft.mkdir(parents=True)
+            writing.drop_old(folder.parent, KEPT_S)
             _unpack(file, file.name, draft, max(FREE_BYTES, MAX_GROWTH * file.stat().st_size))
             if not folder.is_dir():  # another may have been faster
                 draft.rename(folder)

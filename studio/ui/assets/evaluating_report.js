@@ -1,6 +1,7 @@
 // What the evaluations that are looked at came to, side by side and against the base. The server works it out once for
 // all browsers; until then it is asked again. tools.js and evaluating.js stand before this in one scope.
 const ASK_MS = 400;
+const ASK_UNSEEN_MS = 1500;  // whether it is seen by now
 let timer = 0;
 let turn = 0;
 let token = "";
@@ -11,6 +12,7 @@ async function load() {
   const mine = turn;
   const { runs, base } = scored();
   if (!runs.length || !element.isConnected) return;
+  if (!isSeen()) return void (timer = setTimeout(load, ASK_UNSEEN_MS));
   const news = await call("report", { runs, base, token }, true);
   if (mine !== turn) return;
   if (!news) return;
@@ -129,6 +131,7 @@ async function save(form) {
 
 part("base").addEventListener("change", () => studio.scoring.choose(scored().runs, part("base").value));
 for (const one of all("[data-save]")) one.addEventListener("click", () => save(one.dataset.save));
+seen(() => isWhole || load());
 onScored(({ runs }) => {
   turn += 1;
   token = "";

@@ -41,7 +41,7 @@ class Asked:
 def plan(keys: Sequence[str], typed: Mapping[str, Any], with_base: bool) -> list[Asked]:
     """The jobs of the models named by `keys` (serving.py), then those of their bases, each once. Raises ConfigError and
     StudioError."""
-    if typed.get("predictions_from") and not keys:
+    if typed.get("predictions_from"):  # no model is asked
         return [Asked(read_mapping("evaluate", dict(typed)), name_of("predictions", typed))]
     if not keys:
         raise StudioError("evaluate_no_model")
@@ -55,8 +55,7 @@ def plan(keys: Sequence[str], typed: Mapping[str, Any], with_base: bool) -> list
         for model, adapters, is_base in _models(source, trained, with_base):
             mapping = about | {"model_name_or_path": model, "adapter_name_or_path": adapters}
             named = name_of(serving.shown_model(model) if is_base else source.name, about)
-            learned = bool(own) and not (own.get("eval_dataset") or own.get("val_size"))
-            asked = Asked(read_mapping("evaluate", mapping), named, is_base, learned)
+            asked = Asked(read_mapping("evaluate", mapping), named, is_base, learned_from(trained, about))
             found.setdefault(asked.reading.job.to_yaml(), asked)
     return sorted(found.values(), key=lambda asked: asked.is_base)
 
@@ -97,6 +96,12 @@ def own_rows(key: str, trained: Any) -> dict[str, Any]:
         return {name: value for name, value in found.items() if name not in ("dataset", "val_size")}
     run, _ = serving.run_of(key)
     return found | ({"held_back_of": str(run.folder)} if run and found.get("val_size") else {})
+
+
+def learned_from(trained: Any | None, about: Mapping[str, Any]) -> bool:
+    """Whether a run is asked about a set it learned from, and not about the part of it that was held back."""
+    others = any(about.get(key) for key in ("eval_dataset", "val_size", "task", "predictions_from"))
+    return not others and not set(about.get("dataset") or ()).isdisjoint(getattr(trained, "dataset", None) or ())
 
 
 def base_of(source: Source, trained: Any | None) -> str:

@@ -1,11 +1,12 @@
 """What the chosen evaluations came to: figures side by side, paired against a base, and the report as a file.
 
-`studio.scoring.report` compares; it is asked once for what stands in the folders now, in a thread (errands.py), and all
-browsers share what it finds.
+`studio.scoring.report` compares; it is asked for what stands in the folders now, in a thread (errands.py), and again when
+they hold something else, but not at each answer of a run that is at work. All browsers share what it finds.
 """
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -20,7 +21,7 @@ from studio.scoring import document
 from studio.scoring import report as comparing
 from studio.scoring.contenders import BENCHMARK_SAMPLES, NATS
 from studio.scoring.report import Comparison, Measure, Part, Report
-from studio.text import Catalogue
+from studio.text import Catalogue, catalogue, languages
 from studio.ui import errands
 from studio.ui.parts import evaluating_frame as frame
 from studio.ui.parts import evaluating_runs
@@ -32,6 +33,7 @@ WATCHED = (*ANSWERS, "scores.jsonl", files.RESULTS, frame.RESULTS)
 FORMS = {"html": ("html", "text/html"), "markdown": ("md", "text/markdown")}
 WORTH_TELLING = ("no_labels", "no_sql_scored")  # the other reasons say no more than what was asked for
 MOST_SYSTEMS, MOST_CHARS = 12, 80
+PAUSE_S = 5.0  # between two looks at folders that change
 IN_HTML = ("title", "help", "none_title", "none_text", "base", "no_base", "save_html", "save_markdown", "working",
            "waiting", "interval_help", "answering")  # fmt: skip
 IN_SCRIPT = ("figure", "base_chip", "away")
@@ -54,23 +56,35 @@ def report(t: Catalogue, asked: Asked) -> dict[str, Any] | None:
     told["has_results"] = bool(readable)
     told["answering"] = any(run not in readable and frame.has(run.folder, frame.PREDICTIONS) for run in found)
     if told["has_results"]:
-        key = (_mark(readable, base), "evaluate.report")  # one at a time
-        errand = errands.begin(key, lambda _tell: compared(found, base)) if _is_new(t, key) else None
-        news = errands.state(t, key, "", lambda one: shown(t, one.result, found)) or {}
-        told |= {name: news[name] for name in ("state", "error", "result") if name in news}
-        told["state"] = errand.state if errand and "state" not in news else told["state"]
+        told |= _compared_by_now(t, found, base, _mark(readable))
     token = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
     return None if token == asked.get("token") else told | {"token": token}
 
 
-def _is_new(t: Catalogue, key: errands.Key) -> bool:
-    return (errands.state(t, key, "", lambda _: None) or {}).get("state") == "none"
+def _compared_by_now(t: Catalogue, found: list[runs.Run], base: str, mark: list) -> dict[str, Any]:
+    """{"state", "error", "result"} of the latest comparison, which begins anew where the folders hold something else.
+    Only what the page shows of one is kept."""
+    key = (json.dumps([[run.id for run in found], base]), "evaluate.report")  # one at a time
+    last = errands.latest(key)
+    if last is None or (last.state not in errands.AT_WORK and last.asked != mark and _age_s(last) > PAUSE_S):
+        last = errands.begin(key, lambda _tell: _in_every_language(found, base), mark)
+    news = errands.state(t, key, "", lambda one: one.result[t.language])
+    told = {name: news[name] for name in ("state", "error", "result") if name in news}
+    return told if last.asked == mark else told | {"state": "waiting"}
 
 
-def _mark(found: list[runs.Run], base: str) -> str:
+def _age_s(errand: errands.Errand) -> float:
+    return (time.monotonic_ns() - errand.number) / 1e9
+
+
+def _in_every_language(found: list[runs.Run], base: str) -> dict[str, dict[str, Any]]:
+    whole = compared(found, base)
+    return {language: shown(catalogue(language), whole, found) for language in languages()}
+
+
+def _mark(found: list[runs.Run]) -> list:
     """Another one where a file is another one."""
-    seen = [[run.id, [files.stamp(run.folder / name) for name in WATCHED]] for run in found]
-    return hashlib.sha256(json.dumps([seen, base]).encode()).hexdigest()
+    return [[run.id, [files.stamp(run.folder / name) for name in WATCHED]] for run in found]
 
 
 def _readable(found: list[runs.Run]) -> list[runs.Run]:

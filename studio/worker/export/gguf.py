@@ -121,6 +121,8 @@ def _write_plain(merged: Path, path: Path, form: str, progress) -> None:
         return
     writer = gguf.GGUFWriter(path, gguf_weights.architecture_of(config))
     try:
+        writer.add_type(gguf.GGUFType.MODEL)
+        writer.add_name(path.stem)
         _add_shape(writer, config, form)
         _add_voice(writer, merged, config)
         gguf_weights.write(writer, merged, config, form, lambda done, total: progress("gguf", done, total, "bytes"))

@@ -103,7 +103,8 @@ def bomb() -> bytes:
 
 @pytest.mark.parametrize("name, content, key", [
     ("a.txt", b" \n", "empty"), ("a.txt", b"x" * ((1 << 20) + 1), "unreadable"),
-    ("a.pdf", b"%PDF-1.4 no", "unreadable"), ("a.pdf", locked_pdf, "locked"), ("a.docx", b"PK no", "unreadable"), ("a.docx", bomb, "unreadable"),
+    ("a.pdf", b"%PDF-1.4 no", "unreadable"), ("a.pdf", locked_pdf, "locked"),
+    ("a.docx", b"PK no", "unreadable"), ("a.docx", bomb, "unreadable"),
     ("a.xyz", b"x", "kind"), (None, b"", "missing"), ("", b"", "none"),
 ])
 def test_what_cannot_be_read(tmp_path, name, content, key, monkeypatch):

@@ -75,12 +75,13 @@ def test_alpaca_has_no_place_for_calls(home):
 
 
 def test_a_column_nobody_read_is_not_read_afterwards(home):
-    rows = [{"instruction": "a", "output": "b", "system": "nobody reads this", "extra": [1]}]
+    rows = [{"instruction": "a", "output": "b", "system": "nobody reads this", "extra": [1], "tools": 1, "tools_": 2}]
     source = entered("plain", rows)
     made = making.convert(source, "sharegpt")
     assert canonical(found(made)) == canonical(source)
     (new,) = [raw for _, raw in reading.read_rows(found(made))]
     assert new["system_"] == "nobody reads this" and new["extra"] == [1]
+    assert (new["tools__"], new["tools_"]) == (1, 2)
 
 
 def test_what_cannot_be_converted_is_said(home):
@@ -107,6 +108,15 @@ def test_merging_unlike_forms_keeps_what_rows_say(home):
     alpaca, chat = entered("a", [{"instruction": "1", "output": "x"}]), entered("b", chats(), SHAREGPT)
     made = making.merge([alpaca, chat], "both")
     assert canonical(found(made)) == canonical(alpaca) + canonical(chat)
+
+
+def test_merging_unlike_forms_leaves_out_what_training_would(home):
+    rows = [{"instruction": "1", "output": ""}, {"instruction": "1", "output": "x"}]
+    first, second = entered("a", rows), entered("b", chats(), SHAREGPT)
+    made = making.merge([first, second], "both")
+    assert made.counts == {"left_out": 1} and made.num_rows == 1 + len(chats())
+    with pytest.raises(StudioError, match=r"c, row 1, .*the answer in 'output' is empty"):
+        making.merge([entered("c", rows[:1]), second], weights=[1, 1])
 
 
 def test_weights_decide_the_shares(home):

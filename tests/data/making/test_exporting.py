@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pyarrow.parquet
 import pytest
@@ -89,3 +90,12 @@ def test_a_file_that_is_there_stays(source, tmp_path):
     with pytest.raises(StudioError, match="there already"):
         making.export(source, "json", there)
     assert there.read_text() == "mine"
+
+
+def test_downloads_of_other_days_go(source, home):
+    old = making.export(source, "csv")
+    os.utime(old, (0, 0))
+    kept = making.export(source, "json", home / "mine.json")
+    os.utime(kept, (0, 0))
+    new = making.export(source, "jsonl")
+    assert new.exists() and not old.exists() and kept.exists()

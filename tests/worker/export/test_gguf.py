@@ -131,6 +131,7 @@ def test_tokens_and_template_are_read_back(name, written, tmp_path):
     (file,) = written(folder, gguf_types=["q8_0"]).paths
     fields = package.GGUFReader(file).fields
     assert fields["tokenizer.ggml.pre"].contents() == name
+    assert fields["general.name"].contents() == "model-Q8_0"
     assert not fields["tokenizer.ggml.add_bos_token"].contents()
     back = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     assert back(TEXT + "<think>")["input_ids"] == tokenizer(TEXT + "<think>")["input_ids"]
