@@ -22,6 +22,7 @@ bench: ## measure; see tests/bench
 	$(PYTHON) -m tests.bench.serving
 	$(PYTHON) -m tests.bench.encoding
 	$(PYTHON) -m tests.bench.browsing
+	$(PYTHON) -m tests.bench.doctor
 	$(PYTHON) -m tests.bench.predicting
 	$(PYTHON) -m tests.bench.exporting
 

@@ -199,7 +199,7 @@ def data(words: list[str], t: Catalogue) -> int:
     return data_commands.data(words, t)
 
 
-def environment(words: list[str], t: Catalogue) -> int:
+def env(words: list[str], t: Catalogue) -> int:
     """Versions, devices, what is missing."""
     argv.none(words)
     from studio.runs import inventory
@@ -228,10 +228,9 @@ def page(words: list[str], t: Catalogue) -> int:
 
 
 COMMANDS = {
-    "train": train, "runs": list_runs, "stop": stop, "resume": resume, "rename": rename, "delete": delete,
-    "download": download, "chat": chat, "webchat": webchat, "api": api, "eval": evaluate, "postprocess": postprocess,
-    "report": report, "export": export, "convert": convert, "data": data, "env": environment, "version": version,
-    "ui": page,
+    "ui": page, "train": train, "runs": list_runs, "stop": stop, "resume": resume, "rename": rename, "delete": delete,
+    "download": download, "chat": chat, "webchat": webchat, "api": api, "eval": evaluate, "report": report,
+    "postprocess": postprocess, "export": export, "convert": convert, "data": data, "env": env, "version": version,
 }  # fmt: skip
 KINDS = {"train": "train", "download": "build", "chat": "serve", "webchat": "serve", "api": "serve", "eval": "evaluate",
          "export": "export", "convert": "build"}  # fmt: skip

@@ -1,5 +1,5 @@
-"""The commands `eval`, `report` and `postprocess`: what an evaluation has found, as a table; evaluations compared; answers
-split into fields.
+"""The commands `eval`, `report` and `postprocess`: what an evaluation has found, as a table; evaluations compared;
+answers split into fields.
 
 `eval` is a run like any other; a training file will do, and asks the model that it names or has made.
 """

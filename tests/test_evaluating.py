@@ -114,8 +114,8 @@ def test_a_report_on_the_terminal_and_as_a_file(tmp_path, capsys):
     """The page's own, of runs by their ids and folders; without a word the model that has no adapter is the base."""
     said = {"tuned": ("Nova.", ["saves/nova"]), "base": ("no idea", None)}
     for name, (answer, adapters) in said.items():
-        lines = [{"prompt": "p", "predict": answer, "label": "Nova.", "row": row, "dataset": "d"} for row in range(1, 9)]
-        folder = written(paths.saves() / f"toy/evaluate/{name}", lines=lines)
+        line = {"prompt": "p", "predict": answer, "label": "Nova.", "dataset": "d"}
+        folder = written(paths.saves() / f"toy/evaluate/{name}", lines=[line | {"row": row} for row in range(1, 9)])
         job = {"kind": "evaluate", "model_name_or_path": "org/m", "adapter_name_or_path": adapters}
         (folder / files.JOB).write_text(yaml.safe_dump(job), "utf-8")
         predictions.write_scores(folder, [{"f1": 100.0 * (answer == "Nova.")}] * 8)

@@ -96,10 +96,14 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines that are not blank, with their ends. Raises StudioError at the first that cannot be decoded."""
     name = charset.of_file(file)
     if name != charset.UTF8:
-        with file.open(encoding=name, newline="\n") as stream:
-            for number, text in enumerate(streaming.lines(stream, file), 1):
-                if text.strip():
-                    yield number, text
+        number = 0
+        try:
+            with file.open(encoding=name, newline="\n") as stream:
+                for number, text in enumerate(streaming.lines(stream, file), 1):
+                    if text.strip():
+                        yield number, text
+        except UnicodeDecodeError as error:
+            raise StudioError("data_not_utf8", file=file, line=number + 1, why=error.reason) from None
         return
     with file.open("rb") as stream:
         for number, line in enumerate(streaming.lines(stream, file), 1):
@@ -194,10 +198,11 @@ def _batches(file: Path, open_batches: Callable[[], Iterator]) -> Iterator[dict]
 
     try:
         for batch in open_batches():
+            batch.validate(full=True)  # a damaged one would read beyond its memory
             size = max(1, MAX_BATCH_BYTES * batch.num_rows // max(1, batch.nbytes))
             for start in range(0, batch.num_rows, size):  # an .arrow may be a single batch, and a row a book
                 yield from batch.slice(start, size).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise StudioError("data_unreadable", file=file, why=str(error).rstrip(".\n ")) from None
 
 

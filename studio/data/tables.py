@@ -6,6 +6,7 @@ Cells are text as they stand; those of a spreadsheet become text, yes and no sta
 import csv
 import datetime
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
@@ -17,6 +18,9 @@ DELIMITERS = (",", ";", "\t")  # the last two where the header has no comma
 # What a spreadsheet may unpack to: honest ones grow tenfold to thirtyfold.
 MAX_UNPACKED_BYTES = 2 << 30
 MAX_GROWTH, FREE_BYTES = 200, 64 << 20
+# What a damaged spreadsheet raises, be it the packing that is broken, the XML or what it says.
+BROKEN = (AttributeError, EOFError, LookupError, ParseError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile,
+          zlib.error)  # fmt: skip
 
 
 def separated(file: Path) -> Iterator[dict]:
@@ -95,7 +99,7 @@ def sheet(file: Path) -> Iterator[dict]:
             if any(cell is not None for cell in texts[len(header) :]):
                 raise StudioError("data_sheet_cells", file=file, columns=len(header))
             yield row_of(header, texts[: len(header)])
-    except (KeyError, ValueError, TypeError, ParseError, zipfile.BadZipFile, IndexError) as error:
+    except BROKEN as error:
         raise StudioError("data_unreadable", file=file, why=error) from None
     finally:
         book.close()
@@ -121,7 +125,7 @@ def _open(file: Path):
             values = {"unpacked_mib": unpacked >> 20, "size_mib": f"{size / 2**20:.1f}"}
             raise StudioError("data_sheet_bomb", file=file, **values)
         return openpyxl.load_workbook(file, read_only=True, data_only=True)
-    except (OSError, KeyError, ValueError, TypeError, ParseError, zipfile.BadZipFile) as error:
+    except (OSError, *BROKEN) as error:
         raise StudioError("data_unreadable", file=file, why=error) from None
 
 

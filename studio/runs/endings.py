@@ -30,7 +30,8 @@ def ending(folder: Path, code: int, forced: bool) -> Ending:
     if code == STOPPED:
         return Ending("stopped", code, room.reason_of(folder))
     if forced:
-        return Ending("stopped", code, reason("worker_forced"))
+        begins_again = jobfile.value(folder, "kind") in ("build", "export")  # they have no checkpoints
+        return Ending("stopped", code, None if begins_again else reason("worker_forced"))
     told = files.read_json(folder / files.ERROR)
     if code == USER_ERROR and told:
         return Ending("failed", code, told, by_user=True)

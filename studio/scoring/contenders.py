@@ -76,9 +76,10 @@ def _read(folder: Path) -> Contender:
     parts, exams = {}, {}
     if predictions.file_of(folder):
         parts = dict(_predicted(predictions.read(folder)))
-    if folder.is_dir() and (folder / BENCHMARK_SAMPLES).is_file():
+    sat = folder.is_dir() and (folder / BENCHMARK_SAMPLES).is_file()
+    if sat:
         exams = dict(_examined(folder))
-    if not parts and not exams:
+    if not parts and not sat:  # a benchmark whose right answers are not published has no part
         raise StudioError("predictions_missing", path=folder, name=predictions.PREDICTIONS)
     name = Path((adapters or (model,))[-1]).name or folder.name
     figures = run_files.read_json(folder / run_files.RESULTS) or {}

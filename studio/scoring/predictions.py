@@ -91,9 +91,8 @@ class Predictions:
         return _fitting(self, _stamp(self.file), search.strip().casefold())
 
     def places_in(self, other: "Predictions") -> np.ndarray:
-        """Of each line, the place of the line about the same row in the other: (rows,), -1 where there is none, or
-        several might be it."""
-        return _places(self, other, tuple((_stamp(one.file), one.num_rows) for one in (self, other)))
+        """Where the other has the row of each line: (rows,), -1 where nowhere, or where that cannot be told."""
+        return _places(self, other, tuple((_stamp(one.file), hash(one.begins.tobytes())) for one in (self, other)))
 
     def pairs(self) -> list[tuple[str, str | None]]:
         """(predict, label) of each row; a broken line has neither."""
@@ -278,15 +277,19 @@ def _columns(file: Path, stamp: tuple[int, int, int], num_rows: int) -> dict[str
 
 
 @lru_cache(16)
-def _places(own: Predictions, other: Predictions, _stamps: tuple) -> np.ndarray:
-    both = next(own.lines(), {}).keys() & next(other.lines(), {}).keys()
-    keys = [key for key in IDENTITY if key in both]
-    mine, theirs = ([hash(str([line.get(key) for key in keys])) for line in one.lines()] for one in (own, other))
+def _places(own: Predictions, other: Predictions, stamps: tuple) -> np.ndarray:
+    keys = tuple(key for key in IDENTITY if all(key in next(one.lines(), ()) for one in (own, other)))
+    mine, theirs = (_identities(one, stamp, keys) for one, stamp in zip((own, other), stamps, strict=True))
     times = Counter(mine), Counter(theirs)
-    known = {row: at for at, row in enumerate(theirs) if "row" in both}  # else the line alone says which row it is
+    known = {row: at for at, row in enumerate(theirs) if "row" in keys}  # else the line alone says which row it is
     found = (at if row in theirs[at : at + 1] else known.get(row, -1) if max(one[row] for one in times) < 2 else -1
              for at, row in enumerate(mine))  # fmt: skip
     return np.fromiter(found, int)
+
+
+@lru_cache(16)
+def _identities(found: Predictions, _stamp: tuple, keys: tuple[str, ...]) -> list[int]:
+    return [hash(str([line.get(key) for key in keys])) for line in found.lines()]
 
 
 @lru_cache(16)

@@ -101,7 +101,10 @@ class Report:
 
 def compare(folders: Sequence[Path], base: Path | None = None) -> Report:
     """The report of evaluate runs' folders. `base`: one of them; None takes the first model without adapters that no
-    run has made or another was trained from, else the first folder. Raises StudioError where there are no folders, or one has nothing to compare."""
+    run has made, else the one that another was trained from, else the first folder.
+
+    Raises StudioError where there are no folders, or one has nothing to compare.
+    """
     wanted = list(dict.fromkeys(Path(folder) for folder in ([base] if base else []) + list(folders)))
     if not wanted:
         raise StudioError("report_empty")

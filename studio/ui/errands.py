@@ -5,8 +5,8 @@
     errands.state(t, key, token, show)   # what a browser lacks; show(result) makes the result what the browser gets
 
 A key is a part and a data set: what is asked again while it is at work is the same errand, anything else under its key
-has to wait, and errands of one set take their turns. The latest results stay in the page's process, so that a reload, or another browser, finds them. What has to outlive the
-studio is a job instead.
+has to wait, and errands of one set take their turns. The latest results stay in the page's process, so that a reload,
+or another browser, finds them. What has to outlive the studio is a job instead.
 """
 
 import logging

@@ -145,7 +145,7 @@ def test_a_model_maps_the_columns_and_what_hinders_it_is_in_sight(place, model, 
     assert page.inner_text("#adding [data-part=verdict]") == "The first 3 rows can be used."
     assert page.is_hidden("#adding [data-part=dialog-error]")
     page.click("#adding [data-part=add]")
-    page.wait_for_selector("#rows tbody >> text=question 2")
+    page.wait_for_function("studio.dataset.name === 'odd'")
     assert entries(place)["odd"]["columns"] == {"prompt": "frage", "response": "antwort"}
     assert not visitor.errors and not visitor.foreign()
 

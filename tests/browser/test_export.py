@@ -4,10 +4,11 @@ import json
 import os
 
 import pytest
-from exported import at_work, exported, model, trained
+from exported import at_work, exported, model, trained, written
 from visiting import busy_studio
 
 from studio.config import files
+from studio.runs import folder as run_files
 
 pytestmark = pytest.mark.browser
 DRAFT = "studio.read('export')"
@@ -74,6 +75,8 @@ def test_a_run_leaves_with_two_adapters_in_the_order_that_was_made(studio, visit
 def test_exports_tell_what_came_of_them_as_text_and_fit_a_phone(studio, visit):
     evil = {"next": ["vllm serve <img src=x onerror=studio.evil=1>"], "pushed": "javascript:studio.evil=1"}
     done = exported(studio.saves, "done", result=evil)
+    unsent = exported(studio.saves, "unsent", "failed")  # as where a hub refuses what was written
+    (unsent / run_files.RESULT).write_text(json.dumps(written(unsent / "model")))
     lock = at_work(exported(studio.saves, "busy", "stopped"), "verifying", 40, 100)
     visitor = visit(width=390)
     page = open_tab(visitor, studio)
@@ -84,6 +87,7 @@ def test_exports_tell_what_came_of_them_as_text_and_fit_a_phone(studio, visit):
         assert words in said
     assert str(done / "model") in said
     assert box.locator("[data-ok=no]").count() == 1 and box.locator("a[href^=javascript]").count() == 0
+    assert page.inner_text("#exports [data-run$=unsent] [data-action=resume]") == "Send it again"
     box.locator("summary").click()
     assert "model.safetensors" in box.inner_text()
     with page.expect_download() as download:

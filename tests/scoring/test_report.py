@@ -131,6 +131,9 @@ def test_benchmarks_stand_beside(tmp_path):
     part = found.parts[0]
     assert (part.kind, part.leading.key, part.leading.values) == ("benchmark", "correct", (50.0, 100.0))
     assert part.leading.comparisons[1].wins == 20 and "&lt;script&gt;" in found.to_html(catalogue("en"))
+    line = {"task": "ceval", "index": 0, "prompt": "p", "answer": "A", "label": None, "correct": None}
+    write_lines(tmp_path / "base" / "benchmark_samples.jsonl", [line])  # its right answers are not published
+    assert report.compare([tmp_path / "base", tmp_path / "tuned"]).parts[0].leading.values == (None, 100.0)
 
 
 def test_one_alone_nothing_shared_and_nothing_at_all(tmp_path):

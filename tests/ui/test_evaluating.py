@@ -98,7 +98,7 @@ def test_what_cannot_be_asked_is_said(trained):
         asked(["toy/base"])
     assert [problem.key for problem in found.value.problems] == ["dataset"]
     [scored] = asked(["toy/base"], {"predictions_from": "/some/folder"})
-    assert scored.reading.job.model_name_or_path is None
+    assert scored.reading.job.model_name_or_path is None and scored.name == "predictions-folder"
     assert scored.reading.job.predictions_from == "/some/folder"
 
 

@@ -1,4 +1,4 @@
-"""What came of evaluations: the list, the report against the base, answers by row, benchmarks, fields."""
+"""What came of evaluations: the list, the report against the base, answers by row, fields."""
 
 import json
 import os
@@ -12,7 +12,6 @@ from acting import key_of
 from studio import runs
 from studio.text import catalogue
 from studio.ui import errands
-from studio.ui.parts import evaluating_benchmarks as benchmarks
 from studio.ui.parts import evaluating_fields as fields
 from studio.ui.parts import evaluating_report as report
 from studio.ui.parts import evaluating_rows as rows
@@ -266,34 +265,7 @@ def test_what_was_said_last_is_taken_out_of_a_template(prompt, said):
     assert rows.spoken(prompt) == said
 
 
-# ---- benchmarks and fields -------------------------------------------------------------------------------------------
-
-
-def test_benchmarks_stand_side_by_side_with_their_questions(home):
-    saves = home / "saves"
-    for name, right in (("a", 5), ("b", 3)):
-        questions = [(f"{EVIL} {n}", "A" if n < right else "B", "A") for n in range(8)]
-        folder = scored.folder_of(saves, f"toy/evaluate/{name}", task="mini", dataset=[])
-        scored.benchmark(folder, {"Average": 100 * right / 8, "STEM": 10.0}, questions)
-    found = benchmarks.figures(EN, of("toy/evaluate/a", "toy/evaluate/b", "toy/evaluate/none"))
-    lines = {row["label"]: (row["values"], row["best"]) for row in found["rows"]}
-    assert lines["Average"] == (["62.50", "37.50"], 0) and lines["STEM"][1] == -1 and "mini · acc" in lines
-    wrong = benchmarks.questions(EN, {"run": "toy/evaluate/a", "only": "wrong", "limit": 2, "offset": 1})
-    assert wrong["matched"] == 3 and [row["index"] for row in wrong["rows"]] == ["6", "7"]
-    assert wrong["rows"][0]["prompt"] == f"{EVIL} 6" and wrong["tasks"] == ["mini"]
-
-
-def test_an_unpublished_answer_is_neither_right_nor_wrong_and_the_least_perplexity_is_best(home):
-    for name, value in (("a", 10.0), ("b", 20.0)):
-        folder = scored.folder_of(home / "saves", f"toy/evaluate/{name}", task="wikitext", dataset=[])
-        scored.benchmark(folder, {"Average": value}, [("q", "A", "A"), ("r", "A", "B"), ("s", "A", None)])
-        metrics = {"word_perplexity": value, "ter (first)": value, "winter": value}
-        (folder / "benchmark_results.json").write_text(json.dumps({"tasks": {"wikitext": metrics}}))
-    found = benchmarks.figures(EN, of("toy/evaluate/a", "toy/evaluate/b"))["rows"]
-    assert [row["best"] for row in found] == [0, 0, 1]
-    told = {only: [row["correct"] for row in benchmarks.questions(EN, {"run": "toy/evaluate/a", "only": only})["rows"]]
-            for only in ("right", "wrong", "")}  # fmt: skip
-    assert told == {"right": [True], "wrong": [False], "": [True, False, None]}
+# ---- fields ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_grammar_is_tried_and_written(two):

@@ -59,9 +59,9 @@ def test_a_result_of_another_form_breaks_nothing(home, result):
 def test_an_export_that_failed_begins_again(home, monkeypatch):
     folder = exported(home / "saves", "one", "failed")
     run_id = only_row()["id"]
-    assert only_row()["can"] == ["resume"] and only_row()["result"] is None
+    assert only_row()["can"] == ["resume"] and only_row()["result"] is None and only_row()["says"] == {}
     (folder / files.RESULT).write_text(json.dumps(written(folder / "model")))  # only the hub would not have it
-    assert only_row()["result"]["verdicts"]
+    assert only_row()["result"]["verdicts"] and only_row()["says"] == {"resume": EN("export.send_again")}
     resumed = []
     monkeypatch.setattr(runs, "resume", resumed.append)
     exporting_runs.act(EN, {"run": run_id, "action": "resume"})

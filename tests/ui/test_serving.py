@@ -10,6 +10,7 @@ from studio import paths, runs
 from studio.config import starter
 from studio.errors import StudioError
 from studio.runs import folder as files
+from studio.runs import ids
 from studio.ui.parts import serving
 
 
@@ -27,6 +28,12 @@ def test_the_picker_offers_runs_their_checkpoints_and_models(home):
     keys = [key for _, key in serving.sources()]
     assert keys[:3] == ["starter/lora/nova", "starter/lora/nova/checkpoint-10", "starter/lora/nova/checkpoint-5"]
     assert "builtin/starter" in keys and not any("empty" in key for key in keys)
+
+
+def test_a_run_elsewhere_is_told_by_the_folder_around_it(home, tmp_path):
+    ids.point(trained(tmp_path / "mine", "nova"))
+    label, key = serving.sources()[0]
+    assert label.startswith("nova  (mine") and ids.is_elsewhere(key)
 
 
 def test_a_key_is_a_run_a_checkpoint_or_a_model(home):

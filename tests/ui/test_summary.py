@@ -104,7 +104,7 @@ def test_a_run_with_weights_leads_on_and_one_at_work_cannot_be_renamed(make_run)
     run = make_run(started=1.0, ended=2.0)
     (run.folder / "adapter_model.safetensors").write_bytes(b"x")
     model = "&model=starter/lora/one"
-    leads = {"chat": f"?tab=chat{model}", "evaluate": f"?tab=evaluate{model}", "export": "?tab=export&run=starter/lora/one"}
+    leads = {tab: f"?tab={tab}{model}" for tab in ("chat", "evaluate")} | {"export": "?tab=export&run=starter/lora/one"}
     assert summary.summarise(T, run)["leads"] == leads
     (run.folder / "generated_predictions.jsonl").touch()
     assert summary.summarise(T, run)["leads"] == leads | {"result": "?tab=evaluate&run=starter/lora/one"}

@@ -70,6 +70,7 @@ def test_an_export_out_of_memory_says_what_helps_an_export(tmp_path, toy_model, 
     assert told["key"] == "export_no_memory" and "verify_export" in told["text"]
     killed = endings.ending(tmp_path, -9, False).error
     assert killed["key"] == "export_no_memory" and "SIGKILL" in killed["text"]
+    assert endings.ending(tmp_path, -15, True) == endings.Ending("stopped", -15, None), "it has no checkpoints"
 
 
 def test_a_bug_keeps_its_traceback(run_folder, monkeypatch):

@@ -1,19 +1,19 @@
 """The doctor's round over a training job."""
 
 from collections.abc import Iterator
-from itertools import islice
 
 import numpy as np
 
 from studio.config import TrainJob
-from studio.data import dataset, mixing, registry
-from studio.data.browse.lens import Lens
+from studio.data import dataset, registry
+from studio.data.browse.lens import Lens, tokenizer_dir
 from studio.data.doctor import repeats
 from studio.data.doctor.examination import examine, rows_of
 from studio.data.doctor.finding import NUM_KEPT, Finding, worst_first
 from studio.data.doctor.mending import Values
 from studio.data.making.spool import Progress
 from studio.data.problem import Problem
+from studio.data.rows import EncodedRows
 from studio.data.source import Source
 from studio.errors import StudioError
 
@@ -48,22 +48,29 @@ def values_of(job: TrainJob) -> Values:
 
 
 def _between_parts(job: TrainJob, sources: dict[str, Source]) -> Iterator[Finding]:
-    """Questions that stand on both sides of `val_size`: the parts are drawn as training draws them."""
-    if not all(source.path and source.path.exists() for source in sources.values()):
+    """Questions that stand on both sides of `val_size`: the parts are those of training itself. Nothing is said where
+    the model is not here, or no training could begin; what is wrong then stands in another finding."""
+    loose = {"tokenized_path": None, "packing": False, "neat_packing": False}
+    try:
+        found = dataset.load(job.model_copy(update=loose), tokenizer_dir(Lens.of(job)))
+    except StudioError:
         return
-    asked = [_questions(sources[name], job.max_samples) for name in job.dataset]
-    order = mixing.mix([len(one) for one in asked], job.mix_strategy, job.interleave_probs or None, job.seed)
-    prompts, numbers = (np.concatenate([one[:, side] for one in asked])[order] for side in (0, 1))
-    kept, held_back = mixing.split(len(order), job.val_size, job.seed)
-    both = np.isin(prompts[held_back], prompts[kept])
+    asked = [_questions(sources[name], job.placeholders) for name in job.dataset]
+    kept, held_back = (_places(rows, asked) for rows in (found.train, found.eval))
+    both = np.isin(held_back[:, 0], kept[:, 0])
     if both.any():
-        rows = tuple(sorted(numbers[held_back][both].tolist())[:NUM_KEPT]) if len(asked) == 1 else ()
-        values = {"total": len(held_back)}
-        yield Finding("val_leak", ", ".join(job.dataset), int(both.sum()), rows, values)
+        rows = tuple(sorted(held_back[both, 1].tolist())[:NUM_KEPT]) if len(asked) == 1 else ()
+        yield Finding("val_leak", ", ".join(job.dataset), int(both.sum()), rows, {"total": len(held_back)})
 
 
-def _questions(source: Source, max_samples: int | None) -> np.ndarray:
-    """(rows, 2) uint64: a number for each question, and the row it is asked in."""
-    rows = (seen for seen in islice(rows_of(source), max_samples) if not isinstance(seen.row, Problem))
-    found = [(repeats.key_of(seen), seen.number) for seen in rows]
-    return np.array(found, np.uint64).reshape(-1, 2)
+def _questions(source: Source, placeholders: dict[str, str]) -> dict[int, int]:
+    """A number for the question of each row that can be used."""
+    usable = (seen for seen in rows_of(source, None, placeholders) if not isinstance(seen.row, Problem))
+    return {seen.number: repeats.key_of(seen) for seen in usable}
+
+
+def _places(rows: EncodedRows, asked: list[dict[int, int]]) -> np.ndarray:
+    """(rows, 2) uint64: the number of each row's question, and the row it is asked in."""
+    places = (rows.locate(index) for index in range(len(rows)))
+    found = [(asked[rows.stores.index(store)], int(store.numbers[row])) for store, row in places]
+    return np.array([(numbers[row], row) for numbers, row in found], np.uint64).reshape(-1, 2)

@@ -120,7 +120,7 @@ def groups(every: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 def _join(root: np.ndarray, every: np.ndarray, chosen: np.ndarray, one: np.ndarray, other: np.ndarray) -> None:
     """Puts the pairs that are alike into one group each."""
-    apart = one != other
+    apart = root[one] != root[other]  # what is known to be of one group needs no second look
     one, other = one[apart], other[apart]
     for begin in range(0, len(one), NUM_BATCH_PAIRS):
         left, right = one[begin : begin + NUM_BATCH_PAIRS], other[begin : begin + NUM_BATCH_PAIRS]

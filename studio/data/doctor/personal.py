@@ -12,6 +12,7 @@ from studio.data.doctor.seen import Seen
 
 CODES = ("email", "id_number", "card", "phone", "ip")  # in this order: what one has taken is no other's
 LIKELY = re.compile(r"@|\d{3}|[0-9a-fA-F]:[0-9a-fA-F:]")
+MANY_DIGITS = re.compile(r"\d(?:[ ().-]{0,3}\d){8}", re.ASCII)  # what all patterns of numbers have, and few texts
 EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}(?![\w-])", re.ASCII)
 EXAMPLES = re.compile(r"@(?:[\w-]+\.)*(?:example|test|invalid|localhost)(?:\.(?:com|org|net|cn))?$", re.I)  # RFC 2606
 ID_NUMBER = re.compile(  # place, date of birth, sequence, check digit
@@ -45,8 +46,10 @@ def find(text: str) -> Iterator[tuple[str, int, int]]:
     if not LIKELY.search(text):
         return
     taken: list[tuple[int, int]] = []
+    likely = {"email": "@" in text, "ip": text.count(".") > 2 or text.count(":") > 1}
+    is_number = MANY_DIGITS.search(text) is not None
     for code, pattern, holds in PATTERNS:
-        if code == "email" and "@" not in text:
+        if not likely.get(code, is_number):
             continue
         for match in pattern.finditer(text):
             begin, end = match.span()

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from studio.data import formats
 from studio.data.browse.salvage import Broken
 from studio.data.formats import Row
 from studio.data.problem import Problem
-from studio.data.source import Source
+from studio.data.source import Columns, Source
 
 NOT_TEXT = ("images", "videos", "audios", "kto_tag")  # columns without words of the row
 
@@ -61,7 +61,12 @@ def see(source: Source, number: int, raw: object, placeholders: dict[str, str] |
 
 def columns_of(source: Source) -> tuple[str, ...]:
     """The columns whose words are read."""
-    return tuple(column for name, column in vars(source.columns).items() if column and name not in NOT_TEXT)
+    return _named(source.columns)
+
+
+@lru_cache(maxsize=64)
+def _named(columns: Columns) -> tuple[str, ...]:
+    return tuple(column for name, column in vars(columns).items() if column and name not in NOT_TEXT)
 
 
 def strings(value: object) -> Iterator[str]:

@@ -17,6 +17,9 @@ from studio.data.problem import Problem
 from studio.data.source import FORMATS, Source
 from studio.errors import StudioError
 
+ALPACA = ("prompt", "query", "response", "history")
+UNREAD = {"alpaca": ("messages",), "sharegpt": ALPACA, "openai": ALPACA}  # named by default, and of another form
+
 
 def convert(
     source: Source, formatting: str, name: str | None = None, drop: bool = False, progress: Progress | None = None
@@ -54,7 +57,10 @@ def converted(
     if source.is_text:
         raise StudioError("making_convert_text", name=source.name)
     aim = forms.target(formatting, source)
-    named, taken = ({column for column in vars(one.columns).values() if column} for one in (source, aim))
+    named, taken = (
+        {column for name, column in vars(one.columns).items() if column and name not in UNREAD[one.formatting]}
+        for one in (source, aim)
+    )
     for number, raw in enumerate(rows, 1):
         new = _converted(source, raw, aim)
         if isinstance(new, Problem):

@@ -60,7 +60,7 @@ async function look(what, shown) {
   drawColumns(answer.columns, answer.tags);
   say_wrong("");
   part("dialog").showModal();
-  part("as").select();
+  if (!what.known) part("as").select();
   preview();
 }
 

@@ -68,7 +68,7 @@ const trouble = (row) => row.error ? [Object.assign(make("p", "note", row.error)
 function actions(row) {
   return row.can.map((action) => {
     const look = `small-button${action === "resume" ? " strong" : ""}`;
-    const made = button(words[action], (event) => act(event, row, action), look);
+    const made = button(row.says?.[action] ?? words[action], (event) => act(event, row, action), look);
     made.dataset.action = action;
     return made;
   });

@@ -42,7 +42,8 @@ def plan(keys: Sequence[str], typed: Mapping[str, Any], with_base: bool) -> list
     """The jobs of the models named by `keys` (serving.py), then those of their bases, each once. Raises ConfigError and
     StudioError."""
     if typed.get("predictions_from"):  # no model is asked
-        return [Asked(read_mapping("evaluate", dict(typed)), name_of("predictions", typed))]
+        source = Path(str(typed["predictions_from"])).stem
+        return [Asked(read_mapping("evaluate", dict(typed)), name_of(f"predictions-{source}", typed))]
     if not keys:
         raise StudioError("evaluate_no_model")
     if len(keys) > MOST:

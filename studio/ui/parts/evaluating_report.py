@@ -1,7 +1,7 @@
 """What the chosen evaluations came to: figures side by side, paired against a base, and the report as a file.
 
-`studio.scoring.report` compares; it is asked for what stands in the folders now, in a thread (errands.py), and again when
-they hold something else, but not at each answer of a run that is at work. All browsers share what it finds.
+`studio.scoring.report` compares; it is asked for what stands in the folders now, in a thread (errands.py), and again
+when they hold something else, but not at each answer of a run that is at work. All browsers share what it finds.
 """
 
 import hashlib

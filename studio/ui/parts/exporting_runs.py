@@ -60,7 +60,8 @@ def row(t: Catalogue, run: runs.Run) -> dict[str, Any]:
     """One export as the panel shows it."""
     shown = run_cards.card(t, run)
     found = None if shown["active"] else result(t, run)  # one whose sending failed has been written all the same
-    return shown | {"about": about(t, run), "notices": run.notices(t), "result": found}
+    says = {"resume": t("export.send_again")} if found and shown["state"] != "finished" else {}
+    return shown | {"about": about(t, run), "notices": run.notices(t), "result": found, "says": says}
 
 
 def about(t: Catalogue, run: runs.Run) -> str:

@@ -20,7 +20,7 @@ from studio import runs
 from studio.config import STARTER, read_mapping, starter
 from studio.endpoint import Endpoint
 from studio.errors import StudioError
-from studio.runs import checkpoints, states
+from studio.runs import checkpoints, ids, states
 from studio.runs import folder as files
 from studio.ui import choices, starting
 from studio.ui.parts import summary
@@ -103,7 +103,8 @@ def sources() -> list[tuple[str, str]]:
         when = summary.moment(run.ended or run.started or 0.0) if run.ended or run.started else ""
         whole = [(folder.name, run.id)] if is_loadable(folder) and run.state not in states.LIVE else []
         marks = [(f"{folder.name} · {path.name}", f"{run.id}/{path.name}") for path in steps]
-        about = " · ".join(filter(None, [run.id.partition("/")[0], when]))
+        place = folder.parent.name if ids.is_elsewhere(run.id) else run.id.partition("/")[0]
+        about = " · ".join(filter(None, [place, when]))
         found += [(f"{label}  ({about})", key) for label, key in whole + marks]
     return found + [(name, name) for name in choices.models()]
 

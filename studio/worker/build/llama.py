@@ -198,7 +198,8 @@ def _say_ends(folder: Path) -> None:
 
 
 def _check_room(original: Original, place: Path) -> None:
-    needed, free = sum(file.stat().st_size for file in original.folder.glob(PARTS)), shutil.disk_usage(place).free
-    if free < needed + drafts.SPARE_BYTES:
-        sizes = {"needed_gib": f"{needed / 2**30:.1f}", "free_gib": f"{free / 2**30:.1f}"}
+    needed = sum(file.stat().st_size for file in original.folder.glob(PARTS)) + drafts.SPARE_BYTES
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        sizes = {"needed_gib": f"{needed / 2**30:.2f}", "free_gib": f"{free / 2**30:.2f}"}
         raise StudioError("convert_no_room", path=place, **sizes)

@@ -1,10 +1,10 @@
 """Questions asked of a model here: many rows decoded at once; one that is over leaves and makes room for the next.
 
 The loop is the server's (`serve.decoder`), driven here without a thread: rows of like length begin together, and as
-nobody reads along, an answer becomes text once, at its end. Answers come in the order of the questions.
+nobody reads along, an answer becomes text once, at its end.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +22,7 @@ from studio.worker.serve.recall import Recall
 from studio.worker.serve.request import Event, Request, Sampling
 from studio.worker.serve.rows import Row, Voice
 
-POOL_BATCHES = 8  # so many batches of rows are sorted by length together; as many may be lost by a kill -9
+POOL_BATCHES = 8  # so many batches of rows are sorted by length together
 NO_MEMORY = "out_of_memory_serving"
 
 
@@ -46,19 +46,20 @@ class Asker:
         self._batch = job.per_device_eval_batch_size
         self._active: list[Active] = []
 
-    def answers(self, questions: Sequence[Question], tell) -> Iterator[Answer]:
-        """The answers in order. `tell(done)` is called at each step and may raise to call it off.
+    def answers(self, questions: Sequence[Question], known: Set[int], tell) -> Iterator[Answer]:
+        """The answers to all but the `known`, as they come. `tell(done)` is called at each step and may raise to call
+        it off.
 
         Raises StudioError where not even one row at a time fits into the memory.
         """
-        ledger = Ledger(self.prompts, questions)
+        ledger = Ledger(self.prompts, questions, known)
         with torch.inference_mode():
             while not ledger.is_over:
                 if len(self._active) < 2 * self._batch:
                     self._ask(ledger.begin(POOL_BATCHES * self._batch))
                 self._step(ledger)
-                tell(ledger.num_done)
                 yield from ledger.tell()
+                tell(ledger.num_done)
 
     def _ask(self, found: list[Asking]) -> None:
         """Put questions behind those that wait, the longest first."""

@@ -1,10 +1,10 @@
-"""Questions on their way to answers: their prompts, conversations that go on, answers in the order of the questions.
+"""Questions on their way to answers: their prompts, conversations that go on, answers as they come.
 
 Who asks (`asking`: the model here; `remote`: a server) takes questions out and brings back what was said.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from studio.data.problem import Problem
@@ -52,18 +52,19 @@ class Asking:
 
 
 class Ledger:
-    """What is still to be asked, and what was answered."""
+    """What is still to be asked, and what was answered. `known`: the questions that nobody has to ask any more."""
 
-    def __init__(self, prompts: Prompts, questions: Sequence[Question]) -> None:
+    def __init__(self, prompts: Prompts, questions: Sequence[Question], known: Set[int] = frozenset()) -> None:
         self.prompts, self._questions = prompts, questions
-        self._waiting = deque(chains(questions))
-        self._ready: dict[int, Answer] = {}
+        self._waiting = deque(chain for chain in chains(questions) if not known >= set(chain))
+        self._num_open = sum(map(len, self._waiting))
+        self._ready: deque[Answer] = deque()
         self._num_told = 0
 
     @property
     def is_over(self) -> bool:
         """Whether every answer was told."""
-        return self._num_told == len(self._questions)
+        return self._num_told == self._num_open
 
     @property
     def num_done(self) -> int:
@@ -79,7 +80,7 @@ class Ledger:
         """Keep what was said; what follows it in its conversation, if that goes on."""
         label, prompt = self.prompts.label(asking.question), asking.prompt
         thought, answer = parted(said, label)
-        self._ready[asking.place] = Answer(asking.question, prompt.text, answer, label, thought, cut, prompt.cut)
+        self._ready.append(Answer(asking.question, prompt.text, answer, label, thought, cut, prompt.cut))
         known = [*asking.said, answer]
         if len(known) == len(asking.places):
             return []
@@ -88,14 +89,14 @@ class Ledger:
 
     def refuse(self, asking: Asking, problem: Problem) -> None:
         """It cannot be asked, nor can the rest of its conversation."""
-        for place in asking.places[len(asking.said) :]:
-            self._ready[place] = Answer(self._questions[place], problem=problem)
+        rest = asking.places[len(asking.said) :]
+        self._ready.extend(Answer(self._questions[place], problem=problem) for place in rest)
 
     def tell(self) -> Iterator[Answer]:
-        """The answers whose turn it is."""
-        while self._num_told in self._ready:
-            yield self._ready.pop(self._num_told)
+        """The answers that have come."""
+        while self._ready:
             self._num_told += 1
+            yield self._ready.popleft()
 
     def _askable(self, found: list[Asking]) -> list[Asking]:
         askable = []

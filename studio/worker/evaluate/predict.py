@@ -145,11 +145,11 @@ def predict_rows(speaker: Speaker, found: Found, job: EvaluateJob, pace: Pace, a
     examples = shots.load(job, pace.progress)
     questions = turns.questions(found.rows, job, examples)
     words = [speaker.template and speaker.template.key, examples and examples.talks]
-    first = writing.begin(folder, writing.fingerprint(job, found.report.files, speaker.path, words), questions)
+    known = writing.begin(folder, writing.fingerprint(job, found.report.files, speaker.path, words), questions)
     began_s = time.monotonic()
-    answered = _answer(asker or Asker(speaker, job), questions, first, pace)
+    answered = _answer(asker or Asker(speaker, job), questions, known, pace)
     answered.runtime_s = time.monotonic() - began_s
-    asked = _written(folder, questions)
+    asked = writing.finish(folder, questions)
     answered.num_cut = sum(bool(line.get("cut")) for line in predictions.read(folder).lines()) if asked else 0
     answered.tell(job)
     if not asked:
@@ -161,32 +161,26 @@ def predict_rows(speaker: Speaker, found: Found, job: EvaluateJob, pace: Pace, a
     return answered
 
 
-def _answer(asker, questions: Sequence[Question], first: int, pace: Pace) -> Answered:
-    """Write the answers from the question `first` on."""
+def _answer(asker, questions: Sequence[Question], known: set[int], pace: Pace) -> Answered:
+    """Write the answers to all questions but the `known`, as they come."""
     answered, t = Answered(), text.catalogue(text.preferred_language())
-    if first:
-        print(t("notices.evaluate_resumed", count=first, total=len(questions)), flush=True)
+    if known:
+        print(t("notices.evaluate_resumed", count=len(known), total=len(questions)), flush=True)
     if unlabelled := sum(question.label is None for question in questions):
         print(t("notices.evaluate_unlabelled", count=unlabelled, total=len(questions)), flush=True)
     pace.expect(len(questions))
-    pace.keep(first)
+    pace.keep(len(known))
 
     def tell(done: int) -> None:
-        pace.add(first + done - pace.done)
+        pace.add(len(known) + done - pace.done)
 
     with open(pace.folder / predictions.PREDICTIONS, "a", encoding="utf-8") as file:
-        for answer in asker.answers(questions[first:], tell):
+        for answer in asker.answers(questions, known, tell):
             answered.take(answer)
             if answer.problem is None:
                 file.write(json.dumps(answer.to_mapping(), ensure_ascii=False) + "\n")
                 file.flush()
     return answered
-
-
-def _written(folder: Path, questions: Sequence[Question]) -> list[Question]:
-    """The questions that have a line, in the order of the lines."""
-    places = writing.places((folder / predictions.PREDICTIONS).read_bytes(), questions)
-    return [questions[place] for place, _ in places]
 
 
 def _measure(speaker: Speaker, learned: Sequence, job: EvaluateJob, pace: Pace) -> None:

@@ -4,7 +4,7 @@ It batches by itself, so many are sent at once. Labels are not measured there.
 """
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,12 +66,13 @@ class RemoteAsker:
             base_url=backend.url, headers=backend.headers, timeout=timeout, limits=limits, trust_env=False
         )
 
-    def answers(self, questions: Sequence[Question], tell) -> Iterator[Answer]:
-        """The answers in order. `tell(done)` is called several times a second and may raise to call it off.
+    def answers(self, questions: Sequence[Question], known: Set[int], tell) -> Iterator[Answer]:
+        """The answers to all but the `known`, as they come. `tell(done)` is called several times a second and may raise
+        to call it off.
 
         Raises StudioError where the server ends.
         """
-        ledger = Ledger(self.prompts, questions)
+        ledger = Ledger(self.prompts, questions, known)
         sent: dict[Future, Asking] = {}
         pool = ThreadPoolExecutor(AT_ONCE)
         try:
@@ -81,8 +82,8 @@ class RemoteAsker:
                 for future in wait(sent, LOOK_S, FIRST_COMPLETED).done:
                     following = self._take(ledger, sent.pop(future), future)
                     sent |= {pool.submit(self._ask, asking): asking for asking in following}
-                tell(ledger.num_done)
                 yield from ledger.tell()
+                tell(ledger.num_done)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             self._client.close()

@@ -1,10 +1,12 @@
-"""`generated_predictions.jsonl` as it grows: in the order of the questions, and gone on with after an interruption.
+"""`generated_predictions.jsonl`: its lines come as answers do, at the end they stand in the order of the questions; after
+an interruption the questions without a line are asked.
 
 `predicting.json` beside it says what the lines answer; where that is something else, they are begun anew.
 """
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,41 +48,48 @@ def forget(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def begin(folder: Path, key: str, questions: Sequence[Question]) -> int:
-    """Make the file ready for the lines that are still to come; returns the question they begin with.
+def begin(folder: Path, key: str, questions: Sequence[Question]) -> set[int]:
+    """Make the file ready for the lines that are still to come; returns the questions that have theirs.
 
-    A torn last line is cut off, and so is a conversation that was answered in part.
+    A torn last line is cut off, and so are the lines of a conversation that was answered in part.
     """
     path, known = folder / predictions.PREDICTIONS, files.read_json(folder / STATE) or {}
     data = path.read_bytes() if known.get("key") == key and path.is_file() else b""
-    lines = places(data[: data.rfind(b"\n") + 1], questions)
-    first = lines[-1][0] + 1 if lines else 0
-    first = next((chain.start for chain in chains(questions) if first in chain), first)
-    ends = [end for place, end in lines if place < first]
-    with open(path, "ab") as file:
-        file.truncate(ends[-1] if ends else 0)
-    if not first:  # what is there was said of other answers
+    lines = _lines(data[: data.rfind(b"\n") + 1], questions)
+    kept = [place for chain in chains(questions) if lines.keys() >= set(chain) for place in chain]
+    _replace(path, [lines[place] for place in kept])
+    if not kept:  # what is there was said of other answers
         forget(folder)
     files.write_json_atomic(folder / STATE, {"key": key})
-    return first
+    return set(kept)
 
 
-def places(data: bytes, questions: Sequence[Question]) -> list[tuple[int, int]]:
-    """(question, where its line ends) of each line of a file; nothing where a line answers none of them."""
-    found, at, number = [], 0, 0
+def finish(folder: Path, questions: Sequence[Question]) -> list[Question]:
+    """Put the lines into the order of the questions; returns those that have one."""
+    path = folder / predictions.PREDICTIONS
+    lines = _lines(path.read_bytes(), questions)
+    places = sorted(lines)
+    if places != list(lines):
+        _replace(path, [lines[place] for place in places])
+    return [questions[place] for place in places]
+
+
+def _lines(data: bytes, questions: Sequence[Question]) -> dict[int, bytes]:
+    """The line of each question that has one, as they stand in the file; nothing where a line answers none of them."""
+    open_ones: dict[tuple, deque[int]] = {}
+    for place, question in enumerate(questions):
+        open_ones.setdefault(_identity(question.facts), deque()).append(place)
+    found = {}
     for line in data.splitlines(keepends=True):
-        at += len(line)
         try:
-            wanted = _identity(json.loads(line))
-        except ValueError:
-            return []
-        while number < len(questions) and _identity(questions[number].facts) != wanted:
-            number += 1
-        if number == len(questions):
-            return []
-        found.append((number, at))
-        number += 1
+            found[open_ones[_identity(json.loads(line))].popleft()] = line
+        except (ValueError, LookupError, AttributeError, TypeError):
+            return {}
     return found
+
+
+def _replace(path: Path, lines: Sequence[bytes]) -> None:
+    files.write_text_atomic(path, b"".join(lines).decode())
 
 
 def _identity(line: dict) -> tuple:

@@ -34,7 +34,7 @@ def write(source: Source, job, folder: Path, progress) -> Written:
     paths += voice
     with zipfile.ZipFile(folder / ZIP, "w", zipfile.ZIP_STORED) as packed:  # weights do not get smaller
         for path in paths:
-            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())  # without times: the same files, the same bytes
+            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())  # has no time: the same files, the same bytes
             entry.file_size, entry.external_attr = path.stat().st_size, 0o644 << 16
             with open(path, "rb") as file, packed.open(entry, "w") as target:
                 shutil.copyfileobj(file, target)

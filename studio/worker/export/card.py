@@ -16,7 +16,7 @@ from studio.config.files import parse
 from studio.data import registry
 from studio.errors import StudioError
 from studio.runs import folder as run_folder
-from studio.worker.export.source import Source
+from studio.worker.export.source import Source, name_of
 from studio.worker.export.verify import Verdict
 
 CARD, UNKNOWN = "README.md", "not stated"
@@ -100,7 +100,7 @@ def _front(path: Path) -> Mapping:
 
 
 def _base(source: Source, job) -> str:
-    lines = ["## Base", "", f"- model: `{hub_id(job.model_name_or_path) or Path(job.model_name_or_path).name}`"]
+    lines = ["## Base", "", f"- model: `{hub_id(job.model_name_or_path) or name_of(job)}`"]
     if source.base.parent.name == "snapshots":
         lines.append(f"- revision: `{source.base.name}`")
     lines.append(f"- licence: {base_licence(source.base) or UNKNOWN}")
@@ -185,5 +185,5 @@ def _checked(verdicts: Sequence[Verdict]) -> Iterator[str]:
 
 def _use(job, commands: Sequence[str]) -> str:
     base = str(job.model_name_or_path)  # a path of this machine says nothing to others
-    lines = [line.replace(base, hub_id(base) or Path(base).name) for line in commands]
+    lines = commands if base == "." else [line.replace(base, hub_id(base) or name_of(job)) for line in commands]
     return "\n".join(["## Use", "", "```bash", *lines, "```"])

@@ -7,6 +7,8 @@ export of ours is replaced as far as its files are as they were written, and wha
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,6 +26,7 @@ from studio.worker.export.source import Source
 
 MARK = ".export"  # in a draft: it is ours, and may be cleared away while nobody holds it locked
 DONE = ".exported"  # in a finished export: it is ours
+ENDED_AT_ONCE = 128 + signal.SIGTERM  # the exit code, as a shell has it
 SPARE_BYTES = 64 * 2**20  # tokenizer, card, what the file system takes for itself
 
 
@@ -37,8 +40,9 @@ def check(target: Path, job, folder: Path) -> None:
     if is_used(target) and not job.overwrite_export_dir:
         raise StudioError("export_dir_used", path=target)
     existing = clear(target)
-    needed, free = sum(exporting_size.estimate(job).values()), shutil.disk_usage(existing).free
-    if needed + SPARE_BYTES > free:
+    needed = sum(exporting_size.estimate(job).values()) + SPARE_BYTES
+    free = shutil.disk_usage(existing).free
+    if needed > free:
         told = {"needed": f"{needed / 1e9:.2f} GB", "free": f"{free / 1e9:.2f} GB"}
         raise StudioError("export_no_room", path=existing, **told)
 
@@ -82,6 +86,7 @@ def draft(target: Path, overwrite: bool = True) -> Iterator[Path]:
     held = locks.acquire(part / MARK)
     if held is None:
         raise StudioError("export_dir_busy", path=target)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED_AT_ONCE))  # by way of what follows
     try:
         if is_used(target) and not overwrite:
             raise StudioError("export_dir_used", path=target)
@@ -92,6 +97,7 @@ def draft(target: Path, overwrite: bool = True) -> Iterator[Path]:
             raise StudioError("export_disk_full", path=target.parent) from error
         raise
     finally:
+        signal.signal(signal.SIGTERM, before)
         os.close(held)
 
 

@@ -53,6 +53,12 @@ class Source:
         return replace(self, adapters=folders)
 
 
+def name_of(job) -> str:
+    """What the exported model is called: the last part of its base's name, also of a folder that is named `.`."""
+    given = Path(job.model_name_or_path).expanduser()
+    return (given.resolve() if given.is_dir() else given).name
+
+
 def find(job, progress) -> Source:
     """Everything an export job names. Raises StudioError for what is missing, or is quantised and cannot be merged."""
     base = loading.find(job, progress)
@@ -74,7 +80,7 @@ def find(job, progress) -> Source:
 def _say_other_base(path: Path, trained_on: str, base: Path, job) -> None:
     """In the log, where an adapter was trained on a model of another name: of the same shape it fits all the same."""
     named = Path(trained_on).name
-    if trained_on and named not in (base.name, Path(job.model_name_or_path).name) and not starter.build_of(trained_on):
+    if trained_on and named not in (base.name, name_of(job)) and not starter.build_of(trained_on):
         print(f"{path} was trained on {trained_on}, and is put on {job.model_name_or_path}", flush=True)
 
 

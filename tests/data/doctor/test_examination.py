@@ -195,7 +195,8 @@ def test_plain_text_is_examined_too(home, tmp_path):
     assert found == {"empty": (4,), "duplicate": (3,), "broken_text": (2,)}
 
 
-@pytest.mark.parametrize("name, content", [("a.json", "[]"), ("a.json", "[{'a': 1}]"), ("a.csv", "a,a\n1,2\n"), ("a.x", "")])
+@pytest.mark.parametrize("name, content", [("a.json", "[]"), ("a.json", "[{'a': 1}]"), ("a.csv", "a,a\n1,2\n"),
+                                           ("a.x", "")])  # fmt: skip
 def test_a_set_without_one_row_is_not_healthy(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     (found,) = doctor.examine(Source("set", tmp_path / name))

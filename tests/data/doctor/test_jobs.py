@@ -42,6 +42,9 @@ def test_the_part_held_back_is_the_one_training_draws(found, home):
     entered("set", [pair(number % 10) for number in range(20)])
     (finding,) = [one for key, one in found(dataset=["set"], val_size=0.25).items() if key[0] == "val_leak"]
     assert finding.values["total"] == 5 and 1 <= finding.count <= 5 and len(finding.row_numbers) == finding.count
+    entered("some", [pair(number % 10) for number in range(20)], num_samples=12)
+    drawn = found(dataset=["some"], val_size=0.25)["val_leak", "some"]
+    assert drawn.values["total"] == 3, "of the rows that training draws"
     entered("fresh", [pair(number) for number in range(20)])
     assert found(dataset=["fresh"], val_size=0.25) == {}
 

@@ -75,13 +75,14 @@ def test_alpaca_has_no_place_for_calls(home):
 
 
 def test_a_column_nobody_read_is_not_read_afterwards(home):
-    rows = [{"instruction": "a", "output": "b", "system": "nobody reads this", "extra": [1], "tools": 1, "tools_": 2}]
+    rows = [{"instruction": "a", "output": "b", "system": "nobody reads this", "extra": [1], "tools": 1, "tools_": 2,
+             "conversations": "of a form that is not its own"}]  # fmt: skip
     source = entered("plain", rows)
     made = making.convert(source, "sharegpt")
     assert canonical(found(made)) == canonical(source)
     (new,) = [raw for _, raw in reading.read_rows(found(made))]
     assert new["system_"] == "nobody reads this" and new["extra"] == [1]
-    assert (new["tools__"], new["tools_"]) == (1, 2)
+    assert (new["tools__"], new["tools_"]) == (1, 2) and new["conversations_"] == rows[0]["conversations"]
 
 
 def test_what_cannot_be_converted_is_said(home):

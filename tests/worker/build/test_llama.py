@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from studio.config import read_mapping
 from studio.errors import StudioError
 from studio.worker.build import llama, llama_tokens, recipe
-from studio.worker.export import pth, shards
+from studio.worker.export import drafts, pth, shards
 
 IDS = torch.arange(5, 45)[None]
 LLAMA3 = {
@@ -105,17 +105,20 @@ def test_what_a_killed_conversion_has_left_is_cleared_away_by_the_next(toy_model
     saved(original_of(toy_model, tmp_path / "in"), tmp_path / "in")
     toy.make_tokenizer().save_pretrained(tmp_path / "in")
     (tmp_path / "out").mkdir()  # made beforehand
-    process = multiprocessing.get_context("fork").Process(target=_killed_at_work, args=(tmp_path,))
-    process.start()
-    process.join(60)
-    assert process.exitcode == -signal.SIGKILL and (tmp_path / "out.part" / "model.safetensors").is_file()
+    for number, code in ((signal.SIGTERM, drafts.ENDED_AT_ONCE), (signal.SIGKILL, -signal.SIGKILL)):
+        assert not (tmp_path / "out.part").exists(), "ended at once, it has cleared up itself"
+        process = multiprocessing.get_context("fork").Process(target=_ended_at_work, args=(tmp_path, number))
+        process.start()
+        process.join(60)
+        assert process.exitcode == code
+    assert (tmp_path / "out.part" / "model.safetensors").is_file()
     assert not any((tmp_path / "out").iterdir())
     torch.testing.assert_close(logits(convert(tmp_path / "in", tmp_path / "out")), logits(toy_model), atol=0, rtol=0)
     assert [path.name for path in tmp_path.glob("out*")] == ["out"]
 
 
-def _killed_at_work(folder):
-    llama.llama_tokens.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+def _ended_at_work(folder, number):
+    llama.llama_tokens.write = lambda *_: os.kill(os.getpid(), number)
     convert(folder / "in", folder / "out")
 
 

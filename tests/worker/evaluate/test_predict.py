@@ -10,7 +10,7 @@ import torch
 
 from studio.errors import StudioError
 from studio.runs import folder as files
-from studio.worker.evaluate import asking, ledger, parts, perplexity, predict, rows, writing
+from studio.worker.evaluate import asking, ledger, parts, perplexity, predict, rows
 
 TALK = {"formatting": "openai", "columns": {"messages": "messages"}}
 
@@ -80,7 +80,7 @@ def test_an_interrupted_run_goes_on_and_writes_what_the_straight_one_would(evalu
     _, straight = evaluate("straight")
     shutil.copytree(straight, tmp_path / "cut")
     whole = (straight / "generated_predictions.jsonl").read_text("utf-8").splitlines(keepends=True)
-    torn = "".join(whole[:num_kept]) + (whole[num_kept][:40] if num_kept < 9 else "")
+    torn = "".join(whole[:num_kept][::-1]) + (whole[num_kept][:40] if num_kept < 9 else "")
     (tmp_path / "cut" / "generated_predictions.jsonl").write_text(torn, "utf-8")
     asked = []
     take = ledger.Ledger.take
@@ -100,29 +100,12 @@ def test_another_job_in_the_same_folder_begins_anew_and_the_same_one_keeps_its_f
     assert len(lines(folder)) == 9 and "by_system" in before and "by_system" not in figures(folder)
 
 
-def test_another_template_other_examples_or_weights_begin_anew(evaluate, evaluate_job, add, tmp_path):
-    """Under the same name: half of the answers would be of what there was before."""
-    template = tmp_path / "mine.jinja"
-
-    def prompts(mark, answer):
-        template.write_text("{% for one in messages %}" + mark + "{{ one.role }} {{ one.content }}\n{% endfor %}")
-        add("shots", [{"instruction": f"Say {n}.", "output": answer} for n in range(3)])
-        told = {"template": str(template), "n_shot": 1, "shots_dataset": "shots", "max_samples": 2}
-        return [line["prompt"] for line in lines(evaluate(max_new_tokens=2, **told)[1])]
-
-    assert all("@user" in prompt and "yes" in prompt for prompt in prompts("@", "yes"))
-    assert all("#user" in prompt and "yes" in prompt for prompt in prompts("#", "yes"))
-    assert all("#user" in prompt and "no" in prompt for prompt in prompts("#", "no"))
-    job, file = evaluate_job(adapter_name_or_path=[str(tmp_path)]), tmp_path / "adapter_model.bin"
-    before = writing.fingerprint(job, {}, tmp_path / "base")
-    file.write_text("trained")
-    assert before != writing.fingerprint(job, {}, tmp_path / "base")
-
-
-def test_a_stop_is_heeded_between_two_tokens_and_nothing_written_is_lost(evaluate, tmp_path, monkeypatch):
-    _, straight = evaluate("straight")
-    steps = []
-    step = asking.Asker._step
+def test_a_stop_is_heeded_between_two_tokens_and_no_answer_is_lost(evaluate, tmp_path, monkeypatch):
+    """Whatever order they came in; and the rest is drawn as it would have been."""
+    drawn = {"do_sample": True, "temperature": 1.0, "per_device_eval_batch_size": 2}
+    _, straight = evaluate("straight", **drawn)
+    steps, taken = [], []
+    step, take = asking.Asker._step, ledger.Ledger.take
 
     def stop_after_some(self, *more):
         steps.append(step(self, *more))
@@ -130,13 +113,15 @@ def test_a_stop_is_heeded_between_two_tokens_and_nothing_written_is_lost(evaluat
             files.request_stop(tmp_path / "halted")
 
     monkeypatch.setattr(asking.Asker, "_step", stop_after_some)
+    monkeypatch.setattr(ledger.Ledger, "take", lambda *told: (taken.append(told), take(*told))[1])
     monkeypatch.setattr("studio.worker.progress.time.monotonic", iter(range(10**6)).__next__)
-    code, folder = evaluate("halted", per_device_eval_batch_size=2)
+    code, folder = evaluate("halted", **drawn)
     assert code == 3 and len(steps) == 16 and not (folder / files.RESULT).exists()
     monkeypatch.undo()
     kept = lines(folder)
-    assert 0 < len(kept) < 9 and kept == lines(straight)[: len(kept)]
+    assert 0 < len(kept) == len(taken) < 9 and all(line in lines(straight) for line in kept)
     (folder / files.STOP).unlink()
+    assert evaluate("halted", **drawn)[0] == 0 and lines(folder) == lines(straight)
 
 
 def test_rows_without_labels_are_answered_and_not_scored(evaluate, add, data_dir, capsys):
@@ -281,8 +266,8 @@ def test_parts_of_several_devices_are_joined_in_the_order_of_the_rows(evaluate, 
     assert scores == pytest.approx([row["nll"] for row in lines(straight, "scores.jsonl")], rel=1e-5)
     assert (folder / files.DATA_REPORT).is_file()
     # the parts stay: a run that was stopped while it scored asks nobody again
-    monkeypatch.setattr(predict, "_answer", lambda _asker, questions, first, _pace:
-                        predict.Answered() if first == len(questions) else None)  # fmt: skip
+    monkeypatch.setattr(predict, "_answer", lambda _asker, questions, known, _pace:
+                        predict.Answered() if len(known) == len(questions) else None)  # fmt: skip
     assert parts.answer(folder, job, 1, 3) == 0 and parts.join(folder, 3) == 8 and lines(folder) == lines(straight)
 
 

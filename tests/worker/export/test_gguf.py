@@ -24,8 +24,8 @@ SHAPES = {
     "llama": ("LlamaForCausalLM", {}),
     "llama3": ("LlamaForCausalLM", {"rope_parameters": LLAMA3, "tie_word_embeddings": True, "attention_bias": True}),
     "mistral": ("MistralForCausalLM", {"sliding_window": None, "head_dim": 16}),
-    "qwen2": ("Qwen2ForCausalLM", {}),
-    "qwen3": ("Qwen3ForCausalLM", {"head_dim": 16}),
+    "qwen2": ("Qwen2ForCausalLM", {"tie_word_embeddings": True}),
+    "qwen3": ("Qwen3ForCausalLM", {"head_dim": 16, "vocab_size": 320}),
 }
 
 
@@ -62,7 +62,13 @@ def test_every_architecture_is_read_back(shape, written, tmp_path):
     torch.testing.assert_close(logits(gguf.load(file, folder)), expected, atol=1e-4, rtol=1e-4)
     reader = package.GGUFReader(file)
     assert reader.fields["general.architecture"].contents() == gguf_weights.ARCHITECTURES[architecture]
-    assert ("rope_freqs.weight" in {tensor.name for tensor in reader.tensors}) == (shape == "llama3")
+    names = {tensor.name for tensor in reader.tensors}
+    assert ("rope_freqs.weight" in names) == (shape == "llama3")
+    assert ("output.weight" in names) == (not sizes.get("tie_word_embeddings"))
+    tokens, types = (reader.fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type"))
+    assert len(tokens) == len(types) == model.config.vocab_size, "ids without a token have a name, too"
+    told = [reader.fields[f"tokenizer.ggml.{name}_token_id"].contents() for name in ("eos", "padding")]
+    assert told == [model.config.eos_token_id, model.config.pad_token_id] and tokens[told[0]] == "<|im_end|>"
 
 
 def test_an_export_is_proven_in_each_kind_of_numbers(adapter, export, tmp_path):
