@@ -71,7 +71,8 @@ def test_a_training_file_is_evaluated(behave, capsys, tmp_path):
 
 
 def test_figures_as_a_table(capsys):
-    found = {"predict_rouge-1": 41.5, "predict_num_rows": 1200, "predict_left_out": {"sql": "no_databases", "f1": "not_asked"},
+    found = {"predict_rouge-1": 41.5, "predict_num_rows": 1200,
+             "predict_left_out": {"sql": "no_databases", "f1": "not_asked"},
              "predict_runtime": 3.25, "predict_model_preparation_time": 0.1,
              "by_system": [{"system": 0, "predict_rouge-1": 40.0}, {"system": 1}]}  # fmt: skip
     written(paths.saves() / "toy/evaluate/one", {evaluating.PREDICTIONS: found})

@@ -13,7 +13,7 @@ from studio.data.source import HUB_KEYS, Columns, Tags
 
 KEYS = (
     *HUB_KEYS, "file_name", "formatting", "ranking", "subset", "folder", "split", "num_samples", "columns", "tags",
-    "revision",
+    "revision", "license",
 )  # fmt: skip
 OF_A_HUB = ("subset", "folder", "split", "revision")
 NEEDED_TAGS = ("role_tag", "content_tag", "user_tag", "assistant_tag")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from studio import paths
 from studio.errors import StudioError
 from studio.runs import folder as run_files
 from studio.scoring import metrics, predictions
@@ -159,7 +160,7 @@ def _renamed(contender: Contender) -> Contender:
 
 def _training(path: str) -> dict[str, Any]:
     """The job of the run that made this adapter or model, or one of its checkpoints; empty where none did."""
-    folder = Path(path)
+    folder = next(filter(Path.is_dir, (Path(path), paths.home() / path)), Path(path))
     for place in (folder, folder.parent) if folder.name.startswith("checkpoint-") else (folder,):
         for name in (run_files.JOB, run_files.ARGUMENTS):
             job = _yaml(place / name) if path else {}

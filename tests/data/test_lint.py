@@ -18,6 +18,7 @@ PAIR = {"prompt": "q", "chosen": "good", "rejected": "bad"}
     [
         ({"file_name": "a.json"}, []),
         ({"file_name": "a.json", "format": "sharegpt"}, ["unknown_key"]),
+        ({"file_name": "a.json", "license": "mit"}, []),
         ({"file_name": "a.json", "columns": {"promt": "q"}}, ["unknown_key", "null_prompt"]),
         ({"file_name": "a.json", "columns": {"prompt": "text"}}, []),
         ({"file_name": "a.json", "columns": {"prompt": "q", "system": "s"}}, ["no_response"]),

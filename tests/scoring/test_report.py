@@ -7,6 +7,7 @@ import re
 import pytest
 from scoring.writing import predicted, write_lines
 
+from studio import paths
 from studio.errors import StudioError
 from studio.scoring import page, predictions, report, scored
 from studio.text import catalogue
@@ -70,7 +71,7 @@ def test_the_base_can_be_chosen(four):
     assert found.parts[0].leading.comparisons[1 - found.base].interval.verdict == -1
 
 
-def test_without_a_word_the_base_is_what_the_others_were_trained_from(tmp_path):
+def test_without_a_word_the_base_is_what_the_others_were_trained_from(tmp_path, home):
     """Also where weights were trained whole, whatever stands first."""
     first, second = (str(tmp_path / name) for name in ("first", "second"))
     runs = {"second": (second, first), "first": (first, "org/base"), "base": ("org/base", None)}
@@ -83,6 +84,12 @@ def test_without_a_word_the_base_is_what_the_others_were_trained_from(tmp_path):
         (folders[-1] / "job.yaml").write_text(json.dumps({"model_name_or_path": model}))
     whole, two = report.compare(folders), report.compare(folders[:2])
     assert whole.contenders[whole.base].model == "org/base" and two.contenders[two.base].model == first
+    job = {"model_name_or_path": "saves/mine"}  # as a file that was written by hand has it, wherever the studio runs
+    (folders[0] / "job.yaml").write_text(json.dumps(job))
+    mine = paths.home() / "saves" / "mine"
+    mine.mkdir(parents=True)
+    (mine / "job.yaml").write_text(json.dumps({"model_name_or_path": "org/base", "dataset": ["own"]}))
+    assert report.compare([folders[0], folders[2]]).base == 1
     alone = report.compare(folders[:1])
     assert alone.base == 0 and alone.parts[0].kind == "own"
 

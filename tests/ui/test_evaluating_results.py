@@ -173,7 +173,8 @@ def test_answers_are_read_while_they_come_and_compared_when_all_are_there(two):
     assert [row["cells"][0]["text"] for row in table["rows"]] == ["first", "second"] and table["order"] == "file"
     beside = wait_report(of("toy/evaluate/at-work", BASE))
     assert beside["answering"] and [one["name"] for one in beside["result"]["columns"]] == ["starter"]
-    os.close(lock)
+    os.close(lock)  # cut off, there is no more to compare
+    assert not report.report(EN, of("toy/evaluate/at-work"))["has_results"]
 
 
 def test_answers_that_were_there_are_told_by_where_they_are_from(home):

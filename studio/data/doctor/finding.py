@@ -65,7 +65,7 @@ class Finding:
 
     @property
     def fix(self) -> str | None:
-        return CODES[self.code][1]
+        return CODES[self.code][1] if self.count else None
 
     def title(self, t: Catalogue) -> str:
         """What is wrong, in a few words."""

@@ -131,7 +131,11 @@ async function save(form) {
 
 part("base").addEventListener("change", () => studio.scoring.choose(scored().runs, part("base").value));
 for (const one of all("[data-save]")) one.addEventListener("click", () => save(one.dataset.save));
-seen(() => isWhole || load());
+seen(() => {
+  if (isWhole) return;
+  turn += 1;
+  load();
+});
 onScored(({ runs }) => {
   turn += 1;
   token = "";

@@ -86,6 +86,8 @@ part("usual").addEventListener("click", () => showUsual(true));
 field("new_name").addEventListener("input", ({ isTrusted }) => { named = isTrusted; });
 part("form").addEventListener("submit", (event) => {
   event.preventDefault();
+  part("made").hidden = true;
+  part("notes").replaceChildren();
   making.begin(asked());
 });
 seen(() => showUsual(false));

@@ -16,7 +16,7 @@ import gradio as gr
 
 from studio import runs
 from studio.runs import folder as files
-from studio.runs import ids, jobfile, states
+from studio.runs import ids, jobfile
 from studio.scoring import document
 from studio.scoring import report as comparing
 from studio.scoring.contenders import BENCHMARK_SAMPLES, NATS
@@ -88,9 +88,9 @@ def _mark(found: list[runs.Run]) -> list:
 
 
 def _readable(found: list[runs.Run]) -> list[runs.Run]:
-    """Those that can be compared: with answers, and not still at them."""
-    return [run for run in found if any(frame.has(run.folder, name) for name in ANSWERS)
-            and (run.state not in states.LIVE or any(frame.has(run.folder, name) for name in FIGURES))]
+    """Those that can be compared: all was answered, and figures are there."""
+    wanted = (ANSWERS, FIGURES)
+    return [run for run in found if all(any(frame.has(run.folder, name) for name in names) for names in wanted)]
 
 
 def compared(found: list[runs.Run], base: str) -> Report:

@@ -1,5 +1,5 @@
-"""`generated_predictions.jsonl`: its lines come as answers do, at the end they stand in the order of the questions; after
-an interruption the questions without a line are asked.
+"""`generated_predictions.jsonl`: its lines come as answers do, at the end they stand in the order of the questions;
+after an interruption the questions without a line are asked.
 
 `predicting.json` beside it says what the lines answer; where that is something else, they are begun anew.
 """

@@ -12,9 +12,11 @@ from pathlib import Path
 from studio.worker.export import layering, verify
 from studio.worker.export.manifest import Written
 from studio.worker.export.source import Source
+from studio.worker.serve import adapter_files
 from studio.worker.serve.adapter_files import CONFIG, LEGACY_WEIGHTS, WEIGHTS
 
 ZIP = "adapter.zip"
+RANKS = (16, 32, 64, 128, 256, 320, 512)  # what vLLM may be told as the most; the first it takes by itself
 KEPT = (CONFIG, WEIGHTS, LEGACY_WEIGHTS, "value_head.safetensors", "additional_config.json")
 
 
@@ -38,11 +40,24 @@ def write(source: Source, job, folder: Path, progress) -> Written:
             entry.file_size, entry.external_attr = path.stat().st_size, 0o644 << 16
             with open(path, "rb") as file, packed.open(entry, "w") as target:
                 shutil.copyfileobj(file, target)
-    base = job.model_name_or_path
+    return Written("adapter", (*paths, folder / ZIP), {"next": served(source, job)})
+
+
+def served(source: Source, job) -> list[str]:
+    """The command by which vLLM puts the adapter on its base; none for several, and for one that it does not take."""
+    if len(source.adapters) != 1:
+        return []
+    (adapter,) = source.adapters
+    config = adapter_files.read_config(adapter)
+    try:
+        adapter_files.check_mixable(adapter, config, source.config.get_text_config().vocab_size)
+    except adapter_files.Apart:
+        return []
+    base, rank = job.model_name_or_path, max([config.get("r") or 8, *(config.get("rank_pattern") or {}).values()])
     home = "~/" if base.startswith("~/") else ""  # the shell's to fill in
-    facts = {"next": [f"vllm serve {home}{shlex.quote(base.removeprefix(home))} --enable-lora --lora-modules "
-                      "adapter={dir}"]}  # fmt: skip
-    return Written("adapter", (*paths, folder / ZIP), facts)
+    most = next((size for size in RANKS if size >= rank), RANKS[-1])
+    ranks = f" --max-lora-rank {most}" if most > RANKS[0] else ""
+    return [f"vllm serve {home}{shlex.quote(base.removeprefix(home))} --enable-lora{ranks} --lora-modules adapter={{dir}}"]
 
 
 def prove(written: Written, source: Source, job, expected: verify.Expected) -> list[verify.Verdict]:

@@ -11,8 +11,9 @@ from pathlib import Path
 import yaml
 
 from studio import paths, runs
-from studio.config import STARTER, TrainJob, read_run
+from studio.config import STARTER, TrainJob, exporting_size, read_run
 from studio.config.files import parse
+from studio.config.job import Job
 from studio.data import registry
 from studio.errors import StudioError
 from studio.runs import folder as run_folder
@@ -34,7 +35,7 @@ def write(source: Source, job, draft: Path, verdicts: Sequence[Verdict], command
     trained = trained_by(source)
     head = metadata(source, job, trained)
     name = Path(job.export_hub_model_id or job.export_dir or job.model_name_or_path).name
-    parts = [f"# {name}", _base(source, job), *_training(source, trained), *_scores(source), *_checked(verdicts),
+    parts = [f"# {name}", _base(source, job, trained), *_training(source, trained), *_scores(source), *_checked(verdicts),
              _use(job, commands)]  # fmt: skip
     front = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
     path = draft / CARD
@@ -45,10 +46,11 @@ def write(source: Source, job, draft: Path, verdicts: Sequence[Verdict], command
 def metadata(source: Source, job, trained: TrainJob | None) -> dict:
     """What stands in the head of the card, by the names of the hubs."""
     alone = job.export_formats == ["adapter"]
-    named = hub_id(job.model_name_or_path)
+    base, folder = base_of(source, job, trained)
+    named = hub_id(base.model_name_or_path)
     sets = [name for name in (trained.dataset if trained else ()) if "/" in name and not Path(name).exists()]
     found = {
-        "license": job.license_name or base_licence(source.base),
+        "license": job.license_name or base_licence(folder),
         "base_model": named,
         "base_model_relation": named and ("adapter" if alone else "finetune"),
         "datasets": sets,
@@ -71,9 +73,17 @@ def trained_by(source: Source) -> TrainJob | None:
     return job if isinstance(job, TrainJob) else None
 
 
-def base_licence(base: Path) -> str | None:
+def base_of(source: Source, job, trained: TrainJob | None) -> tuple[Job, Path | None]:
+    """The job that names the model which the training began with, and that model's folder, None where it is not here:
+    a model that was trained whole is not its own base."""
+    if source.adapters or trained is None:
+        return job, source.base
+    return trained, exporting_size.location(trained)
+
+
+def base_licence(base: Path | None) -> str | None:
     """The licence that the base's own card states."""
-    found = _front(base / CARD)
+    found = _front(base / CARD) if base else {}
     named = found.get("license")
     return str(found.get("license_name") or named) if named == "other" else str(named) if named else None
 
@@ -99,11 +109,12 @@ def _front(path: Path) -> Mapping:
     return found if isinstance(found, Mapping) else {}
 
 
-def _base(source: Source, job) -> str:
-    lines = ["## Base", "", f"- model: `{hub_id(job.model_name_or_path) or name_of(job)}`"]
-    if source.base.parent.name == "snapshots":
-        lines.append(f"- revision: `{source.base.name}`")
-    lines.append(f"- licence: {base_licence(source.base) or UNKNOWN}")
+def _base(source: Source, job, trained: TrainJob | None) -> str:
+    base, folder = base_of(source, job, trained)
+    lines = ["## Base", "", f"- model: `{hub_id(base.model_name_or_path) or name_of(base)}`"]
+    if folder and folder.parent.name == "snapshots":
+        lines.append(f"- revision: `{folder.name}`")
+    lines.append(f"- licence: {base_licence(folder) or UNKNOWN}")
     lines += [f"- adapter {number}: `{path.name}`" for number, path in enumerate(source.adapters, 1)]
     return "\n".join(lines)
 

@@ -200,5 +200,5 @@ def test_plain_text_is_examined_too(home, tmp_path):
 def test_a_set_without_one_row_is_not_healthy(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     (found,) = doctor.examine(Source("set", tmp_path / name))
-    assert (found.code, found.severity, found.count) == ("unreadable", "error", 0)
+    assert (found.code, found.severity, found.count, found.fix) == ("unreadable", "error", 0, None)
     assert name in found.text(catalogue("en")) and "row 1 of set" in found.text(catalogue("en"))

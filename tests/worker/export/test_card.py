@@ -45,10 +45,25 @@ def test_licences_data_settings_and_scores(written, tmp_path):
     head, text = written(export_dir=str(tmp_path / "my-model"))
     assert head["license"] == "toy-licence" and head["datasets"] == ["owner/set"] and "# my-model" in text
     assert head["tags"] == ["finetune-studio", "sft", "lora"] and "base_model" not in head
-    assert "- licence: toy-licence" in text and "`identity`, licence: not stated" in text
+    assert "- licence: toy-licence" in text and "`identity`, licence: apache-2.0" in text
+    assert "`owner/set`, licence: not stated" in text
     assert "| lora_rank | 4 |" in text and "| training | train_loss | 0.5 |" in text and "note" not in text
     assert "| mini | Average | 61.79 |" in text and "| merged | same | 0.00012 | 128 of 128 |" in text
     assert "| a\\|b.json | Average | 61.79 |" in text and str(tmp_path) not in text
+
+
+def test_a_model_that_was_trained_whole_has_the_base_it_began_with(toy_model, tmp_path, home):
+    base, whole = (shutil.copytree(toy_model, tmp_path / name) for name in ("base", "whole"))
+    (base / "README.md").write_text("---\nlicense: mit\n---\n")
+    train = {"model_name_or_path": str(base), "dataset": "identity", "finetuning_type": "full", "output_dir": str(whole)}
+    for name, licence in ((str(base), "mit"), ("owner/base", None)):
+        (whole / "job.yaml").write_text(read_mapping("train", train | {"model_name_or_path": name}).job.to_yaml())
+        job = read_mapping("export", {"model_name_or_path": str(whole)}).job
+        text = card.write(source.find(job, Progress(tmp_path)), job, tmp_path, (), ()).read_text("utf-8")
+        head = yaml.safe_load(text.split("---")[1])
+        assert head.get("license") == licence and f"- licence: {licence or card.UNKNOWN}" in text
+        assert f"- model: `{name if licence is None else 'base'}`" in text
+        assert head.get("base_model") == (name if licence is None else None)
 
 
 def test_a_licence_of_the_user_s_goes_first(written):
