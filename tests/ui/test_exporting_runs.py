@@ -56,6 +56,16 @@ def test_a_result_of_another_form_breaks_nothing(home, result):
     assert only_row()["result"]["folder"]
 
 
+def test_the_export_that_an_address_names_is_told_however_old_it_is(home):
+    names = [exported(home / "saves", f"e{number}").name for number in range(10)]
+    told = {row["name"] for row in exporting_runs.listing(EN, {})["rows"]}
+    assert len(told) == 8
+    for left_out in set(names) - told:
+        run_id = next(run.id for run in runs.listing() if run.id.endswith(f"/{left_out}"))
+        rows = exporting_runs.listing(EN, {"named": run_id})["rows"]
+        assert len(rows) == 9 and rows[-1]["id"] == run_id
+
+
 def test_an_export_that_failed_begins_again(home, monkeypatch):
     folder = exported(home / "saves", "one", "failed")
     run_id = only_row()["id"]

@@ -55,9 +55,10 @@ def served(source: Source, job) -> list[str]:
         return []
     base, rank = job.model_name_or_path, max([config.get("r") or 8, *(config.get("rank_pattern") or {}).values()])
     home = "~/" if base.startswith("~/") else ""  # the shell's to fill in
+    named = f"{home}{shlex.quote(base.removeprefix(home))}"
     most = next((size for size in RANKS if size >= rank), RANKS[-1])
     ranks = f" --max-lora-rank {most}" if most > RANKS[0] else ""
-    return [f"vllm serve {home}{shlex.quote(base.removeprefix(home))} --enable-lora{ranks} --lora-modules adapter={{dir}}"]
+    return [f"vllm serve {named} --enable-lora{ranks} --lora-modules adapter={{dir}}"]
 
 
 def prove(written: Written, source: Source, job, expected: verify.Expected) -> list[verify.Verdict]:

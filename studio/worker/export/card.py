@@ -35,8 +35,8 @@ def write(source: Source, job, draft: Path, verdicts: Sequence[Verdict], command
     trained = trained_by(source)
     head = metadata(source, job, trained)
     name = Path(job.export_hub_model_id or job.export_dir or job.model_name_or_path).name
-    parts = [f"# {name}", _base(source, job, trained), *_training(source, trained), *_scores(source), *_checked(verdicts),
-             _use(job, commands)]  # fmt: skip
+    parts = [f"# {name}", _base(source, job, trained), *_training(source, trained), *_scores(source),
+             *_checked(verdicts), _use(job, commands)]  # fmt: skip
     front = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
     path = draft / CARD
     path.write_text(f"---\n{front}---\n\n" + "\n\n".join(parts) + "\n", "utf-8")

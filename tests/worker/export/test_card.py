@@ -55,7 +55,7 @@ def test_licences_data_settings_and_scores(written, tmp_path):
 def test_a_model_that_was_trained_whole_has_the_base_it_began_with(toy_model, tmp_path, home):
     base, whole = (shutil.copytree(toy_model, tmp_path / name) for name in ("base", "whole"))
     (base / "README.md").write_text("---\nlicense: mit\n---\n")
-    train = {"model_name_or_path": str(base), "dataset": "identity", "finetuning_type": "full", "output_dir": str(whole)}
+    train = {"dataset": "identity", "finetuning_type": "full", "output_dir": str(whole)}
     for name, licence in ((str(base), "mit"), ("owner/base", None)):
         (whole / "job.yaml").write_text(read_mapping("train", train | {"model_name_or_path": name}).job.to_yaml())
         job = read_mapping("export", {"model_name_or_path": str(whole)}).job

@@ -8,12 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 import toy
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from studio.config import read_arguments
 from studio.config.source import trained_result
 from studio.errors import StudioError
 from studio.runs import folder as files
+from studio.worker.export import adapter as packed
 from studio.worker.export import drafts, merge, recipe, shards
 
 QUICK = {"verify_export": False}
@@ -55,6 +56,19 @@ def _job_yaml(trained, toy_model):
     (data / "dataset_info.json").write_text(json.dumps(registered))
     keys = {"model_name_or_path": str(toy_model), "dataset": "rows", "dataset_dir": str(data), "lora_rank": 4}
     return read_mapping("train", keys | {"output_dir": str(trained)}).job.to_yaml()
+
+
+def test_vllm_is_named_for_an_adapter_that_it_takes(adapter, toy_model):
+    config = AutoConfig.from_pretrained(toy_model)
+    job = SimpleNamespace(model_name_or_path="~/my models/toy")
+
+    def served(*folders):
+        return packed.served(SimpleNamespace(adapters=folders, config=config), job)
+
+    plain, wide, own = adapter("plain"), adapter("wide", r=20), adapter("own", modules_to_save=["lm_head"])
+    assert served(plain) == ["vllm serve ~/'my models/toy' --enable-lora --lora-modules adapter={dir}"]
+    assert "--enable-lora --max-lora-rank 32 --lora-modules" in served(wide)[0]
+    assert served(own) == served(adapter("dora", use_dora=True)) == served(plain, wide) == []
 
 
 def test_what_is_exported_twice_has_the_same_bytes(adapter, export, tmp_path):
