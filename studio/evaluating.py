@@ -77,7 +77,7 @@ def _benchmarks(folder: Path, t: Catalogue) -> list[str]:
         for metric, value in metrics.items()
     ]
     told += terminal.table(rows) if rows else []
-    told += [_left_out(task, why, t) for task, why in found.get("left_out", {}).items()]
+    told += _left_out(found.get("left_out", {}), t)
     return [*told, t("terminal.eval_questions", count=found.get("num_questions", 0), scored=found.get("num_scored", 0))]
 
 
@@ -93,8 +93,7 @@ def _predictions(folder: Path, t: Catalogue) -> list[str]:
     head = [["", t("terminal.eval_all"), *named]] if listed else []
     rows = [[_short(key), *(_number(one.get(key)) for one in (found, *listed))] for key in (*names, *counts)]
     told = terminal.table([*head, *rows]) if rows else []
-    left_out = found.get("predict_left_out", {}).items()
-    return told + [_left_out(metric, why, t) for metric, why in left_out if why != NOT_ASKED]
+    return told + _left_out(found.get("predict_left_out", {}), t)
 
 
 def _figures(found: Mapping[str, Any]) -> list[str]:
@@ -111,6 +110,11 @@ def _number(value: object) -> str:
     return "–"
 
 
-def _left_out(name: str, why: str, t: Catalogue) -> str:
-    key = f"scoring.left_out.{why}"
-    return t("terminal.eval_left_out", name=name, why=t(key) if key in t else why)
+def _left_out(found: Mapping[str, str], t: Catalogue) -> list[str]:
+    """What was not scored, a line for each reason; what nobody asked for is no news."""
+    told = []
+    for why in dict.fromkeys(why for why in found.values() if why != NOT_ASKED):
+        names = ", ".join(name for name, reason in found.items() if reason == why)
+        key = f"scoring.left_out.{why}"
+        told.append(t("terminal.eval_left_out", name=names, why=t(key) if key in t else why))
+    return told

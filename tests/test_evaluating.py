@@ -72,7 +72,7 @@ def test_a_training_file_is_evaluated(behave, capsys, tmp_path):
 
 def test_figures_as_a_table(capsys):
     found = {"predict_rouge-1": 41.5, "predict_num_rows": 1200,
-             "predict_left_out": {"sql": "no_databases", "f1": "not_asked"},
+             "predict_left_out": {"f1": "no_labels", "json": "not_asked", "rouge": "no_labels"},
              "predict_runtime": 3.25, "predict_model_preparation_time": 0.1,
              "by_system": [{"system": 0, "predict_rouge-1": 40.0}, {"system": 1}]}  # fmt: skip
     written(paths.saves() / "toy/evaluate/one", {evaluating.PREDICTIONS: found})
@@ -81,7 +81,7 @@ def test_figures_as_a_table(capsys):
     assert " ".join(lines[0]) == "all system message 1 system message 2"
     assert lines[1:4] == [["rouge-1", "41.50", "40.00", "–"], ["num_rows", "1,200", "–", "–"],
                           ["runtime", "3.25", "–", "–"]]  # fmt: skip
-    assert " ".join(lines[4]) == "sql: not scored, no folder of databases was named." and len(lines) == 5
+    assert " ".join(lines[4]) == "f1, rouge: not scored, the rows have no labels." and len(lines) == 5
 
 
 def test_benchmarks_as_a_table(capsys):

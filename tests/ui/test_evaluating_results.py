@@ -126,6 +126,7 @@ def test_system_messages_stand_side_by_side_and_what_was_left_out_is_told(two):
     (folder / "predict_results.json").write_text(json.dumps(figures))
     found = wait_report(of("toy/evaluate/messages"))["result"]
     table = found["sections"][-1]
+    assert [row["label"] for row in table["rows"]] == ["F1 of words"]
     best = [value["is_best"] for value in table["rows"][0]["values"]]
     assert table["heads"] == ["Be brief.", "(none)"] and best == [False, True]
     assert report.system_head(EN, 0, ()) == "system message 1"  # predictions that were taken over

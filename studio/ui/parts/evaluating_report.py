@@ -227,7 +227,8 @@ def systems(t: Catalogue, found: list[runs.Run]) -> list[dict[str, Any]]:
         tried = [one for one in tried if isinstance(one, dict)][:MOST_SYSTEMS] if isinstance(tried, list) else []
         if len(tried) < 2:
             continue
-        keys = [key for key, value in tried[0].items() if isinstance(value, int | float) and "num_" not in key]
+        keys = [key for key, value in tried[0].items() if key.startswith("predict_") and "num_" not in key
+                and isinstance(value, int | float)]  # fmt: skip
         rows = []
         for key in keys:
             numbers = [one.get(key) for one in tried]

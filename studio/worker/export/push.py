@@ -35,6 +35,7 @@ def token(job) -> str:
 
 def send(folder: Path, job, progress) -> str:
     """Upload what is in `folder`; returns the address of the model there. Raises StudioError where the hub refuses."""
+    check(job)
     progress("pushing")
     name = job.export_hub_model_id
     return _to_modelscope(folder, name, job) if job.push_hub == "modelscope" else _to_huggingface(folder, name, job)

@@ -45,9 +45,9 @@ def run(folder: Path, job: ExportJob) -> int:
     target = written_folder(job.export_dir).resolve() if job.export_dir else folder / "export"
     try:
         progress("checking")
-        push.check(job)
         result = _unsent(folder, target, job, progress)
         if result is None:
+            push.check(job)
             result = _export(folder, target, job, progress)
         run_folder.write_json_atomic(folder / run_folder.RESULT, result)  # it is true, whatever a hub says
         if job.push_to_hub:

@@ -124,8 +124,13 @@ def test_what_the_hub_refused_is_told_and_sent_later_without_being_written_again
     assert error.value.key == "export_push_failed" and told["pushed"] is None and told["files"]
     unsent = (tmp_path / "run" / files.UNSENT).read_text("utf-8")
     (tmp_path / "run" / files.RESULT).unlink()  # as every new start of a run does
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setattr(merge, "write", None)
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(StudioError) as error:
+        export(**asked)
+    assert error.value.key == "export_push_no_token"
+    assert json.loads((tmp_path / "run" / files.RESULT).read_text("utf-8")) == told, "it is written all the same"
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
     code, out, result = export(**asked | {"push_private": False, "export_size": 5.0})
     assert code == 0 and result["pushed"].endswith("/me/mine") and result | {"pushed": None} == told
     assert hub.taken["files"]["README.md"] == (out / "README.md").read_bytes()
