@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 import unicodedata
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +79,7 @@ class Follower:
         self.offset = 0
         self.said: object = None  # what the latest line about a phase was about
         self.met: set[str] = set()  # needs that have finished
+        self.logged: deque[str] = deque(maxlen=20)  # the last lines of its log
 
     def show(self, state: str) -> None:
         """Print what is new."""
@@ -91,6 +93,7 @@ class Follower:
                 self.metrics.poll()  # what earlier starts have logged
         for line in self._new_log(to_the_end=state not in runs.ALIVE):
             self.screen.line(line)
+            self.logged.append(line)
         lines = self.metrics.poll()
         if not self.screen.is_terminal:
             for line in lines:
@@ -196,7 +199,7 @@ def follow(run: runs.Run, t: Catalogue, presses: Presses) -> int:
             state, advanced_s = run.state, time.monotonic()
         follower.show(state)
         if state not in (*runs.ALIVE, "queued"):
-            return _say_end(run, state, follower.screen, t)
+            return _say_end(run, state, follower, t)
         time.sleep(POLL_S)
 
 
@@ -210,13 +213,14 @@ def _ask_to_stop(run: runs.Run, now: bool, screen: Screen, t: Catalogue) -> None
     screen.line(words_for("stopping_now" if now else "stopping", run, t))
 
 
-def _say_end(run: runs.Run, state: str, screen: Screen, t: Catalogue) -> int:
+def _say_end(run: runs.Run, state: str, follower: Follower, t: Catalogue) -> int:
     if not run.folder.is_dir():
-        screen.line(t("terminal.gone"))
+        follower.screen.line(t("terminal.gone"))
         return 1
     reason = run.reason(t)
     words = words_for(state, run, t)
-    screen.line(f"{words} {reason}" if reason else words)
+    is_news = reason and not set(reason.splitlines()) <= set(follower.logged)  # the log may end with it
+    follower.screen.line(f"{words} {reason}" if is_news else words)
     return EXIT_CODES.get(state, 1)
 
 

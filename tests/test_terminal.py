@@ -151,6 +151,21 @@ def test_a_held_run_says_why(behave, job, capsys, monkeypatch):
     assert "HF_TOKEN" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("is_logged", [True, False])
+def test_why_it_failed_is_said_once(behave, job, capsys, is_logged):
+    behave("error=model_not_found")
+    run = runs.start(job())
+    wait_until(lambda: run.state == "failed")
+    reason = run.reason(catalogue("en"))
+    if is_logged:
+        with open(run.folder / files.LOG, "a", encoding="utf-8") as file:
+            file.write(reason + "\n")
+    with terminal.counting_presses() as presses:
+        assert terminal.follow(run, catalogue("en"), presses) == 1
+    out = capsys.readouterr().out
+    assert out.count(reason) == 1 and ("Failed.\n" in out) == is_logged
+
+
 @pytest.mark.parametrize("columns, text, found", [
     (3, "abcdef", "abc"), (4, "训练完成", "训练"), (80, "short", "short"),
 ])
