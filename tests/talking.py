@@ -7,6 +7,7 @@ import select
 import subprocess
 import sys
 import termios
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -77,6 +78,19 @@ class Terminal:
         while len(self.said) <= self.seen:
             assert select.select([self.master], [], [], PATIENCE_S)[0], self.said
             self.shown += os.read(self.master, 65536)
+
+    def leave(self):
+        """Ctrl-C at the prompt, and the exit code. Between the prompt and the wait for a key it is lost: then again."""
+        for _ in range(4):
+            self.type("\x03")
+            deadline = time.monotonic() + 15
+            while time.monotonic() < deadline and self.process.poll() is None:
+                if select.select([self.master], [], [], 0.1)[0]:
+                    with suppress(OSError):
+                        self.shown += os.read(self.master, 65536)
+            if self.process.poll() is not None:
+                return self.end()
+        raise AssertionError(self.said)
 
     def end(self):
         """The exit code; what is left is read."""

@@ -108,8 +108,7 @@ def test_at_a_terminal(behave):
                                 if len(one["messages"]) == 3])
     assert asked[0]["messages"][1]["content"].startswith("1: long "), "what was said before the stop is kept"
     terminal.see("You: ")
-    terminal.type("\x03")
-    assert terminal.end() == 0 and ended(run).state == "stopped"
+    assert terminal.leave() == 0 and ended(run).state == "stopped"
 
 
 def test_loading_shows_and_a_bare_line_leaves(behave):

@@ -135,7 +135,10 @@ def _candidates(text: str) -> Iterator[Path]:
     with suppress(StudioError):  # not an id, perhaps a path
         yield ids.folder_of(text)
     if text and "\0" not in text:
-        yield Path(os.path.abspath(os.path.expanduser(text)))
+        path = Path(os.path.expanduser(text))
+        if path.parts[:1] == ("saves",):  # as a job's output_dir has it
+            yield paths.home() / path
+        yield Path(os.path.abspath(path))
 
 
 def _is_known(folder: Path) -> bool:

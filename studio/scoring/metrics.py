@@ -54,13 +54,13 @@ def _why_not(metric: str, labels: Sequence[str | None], wanted: Sequence[str], d
     given = [label for label in labels if label is not None]
     if wanted and metric not in wanted:
         return "not_asked"
-    if metric in BY_LABEL and not given:
+    if not given and (metric in BY_LABEL or (metric == "json" and not wanted)):
         return "no_labels"
     if metric == "sql" and not databases:
         return "no_databases"
     if metric == "json" and not wanted:
         num_json = sum(map(standard.is_json, given))
-        return None if given and num_json >= JSON_SHARE * len(given) else "not_json"
+        return None if num_json >= JSON_SHARE * len(given) else "not_json"
     return None
 
 

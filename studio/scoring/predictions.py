@@ -28,7 +28,7 @@ SCORES = "scores.jsonl"
 CHUNK_BYTES = 8 << 20
 TEXTS = ("prompt", "predict", "label")
 HALF = b"\\ud"
-SEARCHED = (*TEXTS, "question")
+SEARCHED = (*TEXTS, "question", "dataset")
 IDENTITY = ("dataset", "row", "turn", "system", "question", "label")  # what lines about the same row have in common
 
 

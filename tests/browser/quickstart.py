@@ -2,6 +2,7 @@
 
 import time
 
+RUN = "new URL(location.href).searchParams.get('run')"
 END_STATES = ("finished", "failed", "stopped", "lost")
 
 
@@ -9,9 +10,11 @@ def begin(page, name: str, author: str) -> str:
     """Fill in name and author, press the button, and give the id of the run that the page then shows."""
     page.fill("#quickstart-name input", name)
     page.fill("#quickstart-author input", author)
+    shown = page.evaluate(RUN)  # one that is at work already
     page.click("#quickstart")
+    page.wait_for_function(f"([shown, name]) => {RUN} !== shown && {RUN}?.includes(`/${{name}}`)", arg=[shown, name])
     page.wait_for_selector("#monitor [data-part=root]:not([hidden])")
-    return page.evaluate("new URL(location.href).searchParams.get('run')")
+    return page.evaluate(RUN)
 
 
 def state(page) -> str:

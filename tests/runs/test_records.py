@@ -125,6 +125,8 @@ def test_found_by_path(home, monkeypatch):
     folder = make(home, "m/lora/one")
     monkeypatch.chdir(home)
     assert runs.find(folder).id == runs.find(str(folder)).id == runs.find("saves/m/lora/one").id == "m/lora/one"
+    monkeypatch.chdir("/")
+    assert runs.find("saves/m/lora/one").id == "m/lora/one"
 
 
 @pytest.mark.parametrize("name, key", [

@@ -212,6 +212,15 @@ def test_a_search_finds_what_stands_in_the_file_now(two):
     assert rows.table(EN, asked)["matched"] == 0 and rows.table(EN, of(TUNED, search="PERHAPS"))["matched"] == 4
 
 
+def test_rows_of_several_sets_say_which_they_are_of_and_are_found_by_it(home):
+    lines = [("p", "a", "a"), ("p", "b", "c")]
+    scored.predictions(scored.folder_of(home / "saves", TUNED), lines, ["maths", "poems"])
+    assert [row["set"] for row in rows.table(EN, of(TUNED, order="file"))["rows"]] == ["maths", "poems"]
+    assert numbers(rows.table(EN, of(TUNED, search="Poem"))) == ["2"]
+    scored.predictions(scored.folder_of(home / "saves", BASE), lines)
+    assert {row["set"] for row in rows.table(EN, of(BASE))["rows"]} == {""}
+
+
 def test_what_was_lost_is_told_of_the_same_rows_alone(two):
     folder = scored.folder_of(two, "toy/evaluate/elsewhere")
     scored.predictions(folder, [("p", label, label) for label in LABELS], ["other"] * len(LABELS))

@@ -70,6 +70,7 @@ function line(row, names) {
   const number = headCell("", "row");
   number.append(button(row.number, () => open(row.line, true), "ev-open"));
   number.firstChild.ariaExpanded = "false";
+  if (row.set) number.append(make("span", "quiet ev-set", row.set));
   const cells = row.cells.map((one, at) => {
     const node = cell("td", "");
     node.dataset.head = names[at];

@@ -98,9 +98,12 @@ class Conversing:
 
     def send(self, values: Values, request: gr.Request) -> Iterator[Updates]:
         """Ask what was typed. While an answer is at work nothing happens."""
+        yield from self._sent(values, request)
+        yield {}  # what comes last is sent twice: it would be put over what was done by then
+
+    def _sent(self, values: Values, request: gr.Request) -> Iterator[Updates]:
         at = desk.state_of(values[self.desk])
         if at.chat and answering.at_work(at.chat):
-            yield {}
             return
         typed = values[self.box] or {}
         options = self._options(values)
@@ -139,6 +142,10 @@ class Conversing:
 
     def act(self, values: Values, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
         """What a button under a message or in the list asks. What comes from the browser is checked here."""
+        yield from self._acted(values, event, request)
+        yield {}  # as in `send`
+
+    def _acted(self, values: Values, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
         asked = event._data if isinstance(event._data, dict) else {}
         wanted, number = str(asked.get("act", "")), str(asked.get("id", ""))
         chat_id = str(asked.get("chat") or desk.state_of(values[self.desk]).chat)
@@ -155,14 +162,13 @@ class Conversing:
         elif wanted in ("good", "bad"):
             yield self._vote(chat_id, number, wanted == "good", values)
         elif answering.at_work(chat_id):
-            yield {}
+            return
         elif wanted in ("regenerate", "retry"):
             again = number if wanted == "regenerate" else ""
             answer = talking.answer(chat_id, values[self.screen], self._options(values), again)
             yield from self._follow(answer, request)
         else:
             yield self._change(wanted, chat_id, number, request)
-            yield {}  # what comes last is sent twice: a text in the box would be put over what is typed by then
 
     def _change(self, wanted: str, chat_id: str, number: str, request: gr.Request) -> Updates:
         """Turn to another version, branch off, edit, undo."""

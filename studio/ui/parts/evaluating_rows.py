@@ -78,6 +78,7 @@ def table(t: Catalogue, asked: Asked) -> dict[str, Any]:
     offset = max(0, whole_of(asked, "offset"))
     limit = min(max(whole_of(asked, "limit", 25), 1), MOST_ROWS)
     columns = [of, *others]
+    sets = num_sets(found[of]) > 1
     return {
         "columns": columns,
         "of": of,
@@ -85,7 +86,7 @@ def table(t: Catalogue, asked: Asked) -> dict[str, Any]:
         "metric": metric,
         "orders": orders,
         "order": order,
-        "rows": [shown_row(t, [found[name] for name in columns], int(place), metric)
+        "rows": [shown_row(t, [found[name] for name in columns], int(place), metric, sets)
                  for place in places[offset : offset + limit]],
         "offset": offset,
         "matched": len(places),
@@ -108,13 +109,20 @@ def arranged(of: Predictions, base: Predictions | None, metric: str, order: str,
     return places[np.isin(places, of.fitting(search))] if search else places
 
 
-def shown_row(t: Catalogue, found: list[Predictions], place: int, metric: str) -> dict[str, Any]:
-    """One row of the table: brief texts, and each run's answer with the score."""
+def num_sets(found: Predictions) -> int:
+    """Whether rows of one set are answered, or of more (2): the sets stand one after the other."""
+    ends = {0, found.num_rows - 1} if found.num_rows else set()
+    return len({found.line(place).get("dataset") for place in ends})
+
+
+def shown_row(t: Catalogue, found: list[Predictions], place: int, metric: str, sets: bool = False) -> dict[str, Any]:
+    """One row of the table: brief texts, and each run's answer with the score; its set where there are several."""
     lines = beside(found, place)
     first = lines[0]
     return {
         "line": place,
         "number": str(first.get("row") or place + 1),
+        "set": str(first.get("dataset") or "") if sets else "",
         "prompt": brief(spoken(first["prompt"]), from_end=True),
         "label": None if first["label"] is None else brief(first["label"]),
         "cells": [None if line is None else cell(t, line, metric) for line in lines],

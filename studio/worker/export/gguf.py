@@ -23,7 +23,7 @@ from studio.data.tokens import ModelTokens
 from studio.errors import StudioError
 from studio.worker.export import gguf_tokens, gguf_weights, verify
 from studio.worker.export.manifest import Written
-from studio.worker.export.source import Source, name_of
+from studio.worker.export.source import Source, title_of
 
 QUANTIZER, CONVERTER = "llama-quantize", "convert_hf_to_gguf.py"
 _CONVERTED = ("f32", "f16", "bf16", "q8_0")  # what llama.cpp's converter writes by itself
@@ -79,8 +79,8 @@ def write(source: Source, job, folder: Path, progress) -> Written:
 
 
 def file_name(job, form: str) -> str:
-    """`Qwen3-0.6B-Q8_0.gguf`: what the model is called, and how its numbers are held."""
-    return f"{name_of(job)}-{form.upper()}.gguf"
+    """`Qwen3-0.6B-nova-Q8_0.gguf`: what the model is called, and how its numbers are held."""
+    return f"{title_of(job)}-{form.upper()}.gguf"
 
 
 def prove(written: Written, source: Source, job, expected: verify.Expected) -> list[verify.Verdict]:

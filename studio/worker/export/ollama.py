@@ -17,7 +17,7 @@ from studio.data.tokens import ModelTokens
 from studio.errors import StudioError
 from studio.worker.export import gguf, verify
 from studio.worker.export.manifest import Written
-from studio.worker.export.source import Source, name_of
+from studio.worker.export.source import Source, title_of
 
 LONGEST_CTX = 32768
 ROLES = ("system", "user", "assistant")
@@ -74,7 +74,7 @@ def check(source: Source, job) -> None:
 
 def write(source: Source, job, folder: Path, progress) -> Written:
     """`Modelfile` for the first of the GGUF files, which are in `folder`, `Modelfile.q8_0` and so on for the others."""
-    name = name_of(job)
+    name = title_of(job)
     joints = joints_of(source.template) if source.template else None
     if joints and gguf.begins_with_bos(ModelTokens(source.merged)):
         joints = without_bos(joints, source.tokenizer.bos_token or "")

@@ -14,6 +14,7 @@ from studio.worker import loading
 from studio.worker import place as places
 from studio.worker.serve import adapter_files
 from studio.worker.serve import loading as served
+from studio.worker.serve.served import adapter_name
 
 WIDE_BYTES = 2**28
 _TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
@@ -57,6 +58,14 @@ def name_of(job) -> str:
     """What the exported model is called: the last part of its base's name, also of a folder that is named `.`."""
     given = Path(job.model_name_or_path).expanduser()
     return (given.resolve() if given.is_dir() else given).name
+
+
+def title_of(job) -> str:
+    """What a single file of the whole model is called: as its base, and after it as the last adapter in it."""
+    if not job.adapter_name_or_path:
+        return name_of(job)
+    given = Path(job.adapter_name_or_path[-1]).expanduser()
+    return f"{name_of(job)}-{adapter_name(given.resolve() if given.is_dir() else given)}"
 
 
 def find(job, progress) -> Source:

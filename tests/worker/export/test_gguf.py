@@ -80,12 +80,12 @@ def test_an_export_is_proven_in_each_kind_of_numbers(adapter, export, tmp_path):
     assert all(verdict["ok"] for verdict in verdicts.values())
     assert verdicts["gguf f16"]["greedy_equal"]
     assert verdicts["gguf f16"]["max_logit_difference"] < verdicts["gguf q4_0"]["max_logit_difference"]
-    assert {"model-F16.gguf", "model-Q8_0.gguf", "model-Q4_0.gguf", "Modelfile", "Modelfile.f16"} <= {
+    assert {"model-one-F16.gguf", "model-one-Q8_0.gguf", "model-one-Q4_0.gguf", "Modelfile", "Modelfile.f16"} <= {
         path.name for path in folder.iterdir()
     }
     assert not list(folder.glob("*.safetensors"))
-    assert (folder / "Modelfile").read_text("utf-8").startswith("FROM ./model-Q8_0.gguf\n")
-    assert any(line.startswith("ollama create model:q8_0 -f ") for line in result["next"])
+    assert (folder / "Modelfile").read_text("utf-8").startswith("FROM ./model-one-Q8_0.gguf\n")
+    assert any(line.startswith("ollama create model-one:q8_0 -f ") for line in result["next"])
 
 
 def test_a_wrong_order_of_rows_would_be_seen(toy_model, written, monkeypatch):
