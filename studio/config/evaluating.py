@@ -12,6 +12,7 @@ from studio.config.section import Section
 if TYPE_CHECKING:
     from studio.config.job import EvaluateJob
 
+USUAL_BATCH = 8  # rows, where `per_device_eval_batch_size` is empty
 PREDICTS = "task=none"
 BENCHMARK = "task"
 Metric = Literal["bleu_rouge", "sacrebleu", "rouge", "exact_match", "f1", "json", "sql"]
@@ -28,8 +29,9 @@ class EvaluatedSection(Section):
     """The training whose held-back rows are asked: the folder of a run, or the file that it was started from. Empty
     reckons them from the keys here."""
 
-    per_device_eval_batch_size: Annotated[int, Field(ge=1), Ui(step=1, tier="basic")] = 8
-    """Rows answered at once. Raising it is faster and takes more memory."""
+    per_device_eval_batch_size: Annotated[int | None, Field(ge=1), Ui(step=1, tier="basic")] = None
+    """Rows answered at once. Raising it is faster and takes more memory. Empty takes 8, and up to 32 where they surely
+    fit."""
 
     overwrite_output_dir: bool = False
     """Begin anew in an output folder that already holds a run."""

@@ -20,7 +20,8 @@ from studio.config.values import prepare
 ADAPTER, MODEL, OUTPUT, SPLIT = "adapter_name_or_path", "model_name_or_path", "output_dir", "held_back_of"
 EXPORT = "export_dir"
 # In a training job these are about the training, though a server has keys of the same names.
-_OF_TRAINING = ("sample_prompts", "max_new_tokens", "do_sample", "stop_grace_s", "auto_resume", "seed")
+_OF_TRAINING = ("sample_prompts", "max_new_tokens", "do_sample", "stop_grace_s", "auto_resume", "seed",
+                "per_device_eval_batch_size")  # fmt: skip
 _DRAWING = ("temperature", "top_p", "top_k", "repetition_penalty")
 
 

@@ -17,10 +17,11 @@ def needs_checkpointing(job, model, place) -> bool:
     factor = 1 if place.autocast or place.weights.itemsize == 2 else 2
     activations = config.num_hidden_layers * tokens * config.hidden_size * 34 * factor
     logits = tokens * config.vocab_size * 8
-    return activations + logits > 0.8 * _free_bytes(place.device)
+    return activations + logits > 0.8 * free_bytes(place.device)
 
 
-def _free_bytes(device: torch.device) -> int:
+def free_bytes(device: torch.device) -> int:
+    """What a device, or the machine, has left."""
     if device.type == "cpu":
         return psutil.virtual_memory().available
     free, _ = torch.get_device_module(device.type).mem_get_info(device)

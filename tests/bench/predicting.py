@@ -1,8 +1,8 @@
 """Predicting beside LLaMA-Factory's do_predict: same model, rows and longest answer, greedy; rows answered a second.
 
-    python -m tests.bench.predicting [--llamafactory DIR] [--threads 2] [--rows 48] [--repeat 1] [--batches 1,8]
+    python -m tests.bench.predicting [--llamafactory DIR] [--threads 2] [--rows 192] [--repeat 1] [--batches 1,8]
 
-LLaMA-Factory is measured at each batch size; the studio at its default and at the same ones (`--studio-batches`). Both
+LLaMA-Factory is measured at each batch size; the studio at the same ones and where it chooses itself (0). Both
 sides start as whole commands, one after the other; nothing else should run on the machine. `alike` is the share of rows
 whose line of predictions is the same: prompt, answer and label. Prints one JSON line a measure.
 """
@@ -47,7 +47,7 @@ def _job(folder: Path, output: Path, size: int, options) -> dict:
         "template": "chatml",
         "cutoff_len": 1024,
         "output_dir": str(output),
-        "per_device_eval_batch_size": size,
+        **({"per_device_eval_batch_size": size} if size else {}),
         "max_new_tokens": options.tokens,
         "do_sample": False,
         "seed": 42,
@@ -117,11 +117,11 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--llamafactory", type=Path, default=Path.home() / ".cache" / "studio-llamafactory")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rows", type=int, default=48)
+    parser.add_argument("--rows", type=int, default=192)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--batches", type=_sizes, default=[1, 8])
-    parser.add_argument("--studio-batches", type=_sizes, default=[1, 8])
+    parser.add_argument("--studio-batches", type=_sizes, default=[0, 1, 8])
     return parser.parse_args()
 
 

@@ -53,7 +53,7 @@ def test_a_run_is_asked_about_the_rows_it_held_back_and_so_is_its_base(trained, 
     rows = (job.dataset, job.val_size, job.seed, job.max_samples)
     assert rows == (["identity"], 0.2, 7, 50) and job.held_back_of == str(home / "saves" / nova)
     assert (job.template, job.quantization_bit, job.cutoff_len, job.stage) == ("chatml", 4, 512, "sft")
-    assert job.per_device_eval_batch_size == 8  # the training's is about the training
+    assert job.per_device_eval_batch_size is None  # the training's is about the training
     assert not tuned.is_base and not tuned.learned_rows and tuned.name == "nova-identity-val"
     other = base.reading.job
     assert base.is_base and other.adapter_name_or_path == [] and base.name == "base-identity-val"

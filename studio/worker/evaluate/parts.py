@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from studio.config import EvaluateJob, read_run
+from studio.config.evaluating import USUAL_BATCH
 from studio.errors import StudioError
 from studio.runs import folder as files
 from studio.runs import launch, states, watchdog
@@ -65,7 +66,7 @@ def run(folder: Path, job: EvaluateJob, progress: Progress, taken: Sequence[str]
         _end(children)
     if not join(folder, count):
         raise StudioError("evaluate_no_rows", names=", ".join(job.eval_dataset or job.dataset), why="–")
-    return figures(folder, count, job.per_device_eval_batch_size, time.monotonic() - began_s)
+    return figures(folder, count, job.per_device_eval_batch_size or USUAL_BATCH, time.monotonic() - began_s)
 
 
 def figures(folder: Path, count: int, batch: int, runtime_s: float) -> dict:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from studio import text
 from studio.config import EvaluateJob
+from studio.config.evaluating import USUAL_BATCH
 from studio.errors import StudioError
 from studio.runs import folder as files
 from studio.scoring import predictions, scored
@@ -130,7 +131,7 @@ def _run(speaker: Speaker, asker, job: EvaluateJob, pace: Pace, began_s: float) 
     prepared_s = time.monotonic() - began_s
     answered = predict_rows(speaker, found, job, pace, asker)
     preparation = {"predict_model_preparation_time": round(prepared_s, 4)}
-    return preparation | answered.figures(job.per_device_eval_batch_size)
+    return preparation | answered.figures(job.per_device_eval_batch_size or USUAL_BATCH)
 
 
 def predict_rows(speaker: Speaker, found: Found, job: EvaluateJob, pace: Pace, asker=None) -> Answered:
