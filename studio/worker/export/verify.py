@@ -1,7 +1,7 @@
 """The proof of an export: what was written is loaded, and has to say what the model with its adapters says.
 
-The same prompts go through both. The model with its adapters answers them greedily; then each model reads prompt and
-answer, and at every place of the answer its logits are compared, and the token that it would have said.
+The same prompts go through both. The model with its adapters answers them greedily; the other reads prompt and answer,
+and at every place of the answer its logits are compared with those of the first, and the token it would have said.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from studio.worker import place as places
 from studio.worker.export import layering
 from studio.worker.export.source import Source
 
+MAX_LOGITS = 2**26  # at once
 NUM_PROMPTS, ANSWER_TOKENS, LONGEST_PROMPT_TOKENS = 8, 16, 512
 QUESTIONS = (
     "Who are you?", "你是谁？", "What is 7 plus 5?", "Name the capital of France.", "Write one sentence about the sea.",
@@ -72,10 +73,9 @@ def expect(source: Source, progress: Callable) -> Expected:
     model = layering.load(source)
     try:
         progress("verifying")
-        answers = _answer(model, prompts, source)
+        answers, logits = _answer(model, prompts, source)
         ids = tuple(prompt + answer for prompt, answer in zip(prompts, answers, strict=True))
-        begins = tuple(map(len, prompts))
-        return Expected(ids, begins, _logits(model, ids, begins))
+        return Expected(ids, tuple(map(len, prompts)), logits)
     finally:
         del model
         release(source)
@@ -160,8 +160,8 @@ def _encode(text: str, source: Source) -> list[int]:
 
 
 @torch.inference_mode()
-def _answer(model, prompts: list[list[int]], source: Source) -> list[list[int]]:
-    """Greedy continuations of all prompts in one batch, padded on the left."""
+def _answer(model, prompts: list[list[int]], source: Source) -> tuple[list[list[int]], tuple[torch.Tensor, ...]]:
+    """Greedy continuations of all prompts in one batch, padded on the left; the logits they were chosen by."""
     longest, pad = max(map(len, prompts)), source.tokenizer.pad_token_id or 0
     ids = torch.tensor([[pad] * (longest - len(prompt)) + prompt for prompt in prompts])  # (B, T)
     mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])  # (B, T)
@@ -169,17 +169,24 @@ def _answer(model, prompts: list[list[int]], source: Source) -> list[list[int]]:
     output = model.generate(
         input_ids=ids.to(model.device), attention_mask=mask.to(model.device), max_new_tokens=ANSWER_TOKENS,
         do_sample=False, temperature=None, top_p=None, top_k=None, use_cache=True, pad_token_id=pad,
-        eos_token_id=ends or None,
+        eos_token_id=ends or None, return_dict_in_generate=True, output_logits=True,
     )  # fmt: skip
-    answers = output[:, longest:].tolist()
-    return [row[: next((at + 1 for at, token in enumerate(row) if token in ends), len(row))] for row in answers]
+    answers = output.sequences[:, longest:].tolist()
+    answers = [row[: next((at + 1 for at, token in enumerate(row) if token in ends), len(row))] for row in answers]
+    logits = torch.stack(output.logits, 1).float().cpu()  # (B, steps, V)
+    return answers, tuple(said[: len(answer)] for said, answer in zip(logits, answers, strict=True))
 
 
 @torch.inference_mode()
 def _logits(model, ids: Sequence[list[int]], begins: Sequence[int]) -> tuple[torch.Tensor, ...]:
-    """What the model would say at each place of the answers; one conversation at a time, so nothing is padded."""
-    found = []
-    for row, begin in zip(ids, begins, strict=True):
-        logits = model(input_ids=torch.tensor([row], device=model.device)).logits[0, begin - 1 : -1]  # (answer, V)
-        found.append(logits.float().cpu())
+    """What the model would say at each place of the answers. What pads a row stands behind it, where it cannot look."""
+    found: list[torch.Tensor] = []
+    pairs = list(zip(ids, begins, strict=True))
+    size = max(1, MAX_LOGITS // (max(map(len, ids)) * model.config.get_text_config().vocab_size))
+    for first in range(0, len(pairs), size):
+        rows = pairs[first : first + size]
+        longest = max(len(row) for row, _ in rows)
+        batch = torch.tensor([row + [0] * (longest - len(row)) for row, _ in rows], device=model.device)  # (B, T)
+        logits = model(input_ids=batch, attention_mask=torch.ones_like(batch), use_cache=False).logits  # (B, T, V)
+        found += [said[begin - 1 : len(row) - 1].float().cpu() for said, (row, begin) in zip(logits, rows, strict=True)]
     return tuple(found)
