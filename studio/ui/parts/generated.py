@@ -45,11 +45,12 @@ def listing(t: Catalogue, asked: Asked) -> dict[str, Any] | None:
 
 def row(t: Catalogue, run: runs.Run, known: Mapping[str, object]) -> dict[str, Any]:
     """One run as the panel shows it."""
+    card = run_cards.card(t, run)  # first: the figures of a run that has finished are its last ones
     figures = files.read_json(run.folder / journal.FIGURES) or {}
     wanted, about = _asked_of(run)
     name = figures.get("dataset") or wanted
     renamed = " " + t("asking.renamed", wanted=wanted, name=name) if name != wanted and figures.get("rows") else ""
-    return run_cards.card(t, run) | {
+    return card | {
         "name": name,
         "about": about,
         "facts": facts(t, figures) + renamed,
