@@ -6,7 +6,11 @@
     └── anything else    a bug: shown with its traceback
 """
 
+import errno
+
 from studio import text
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # codes of the system: there is no room, or none for this user
 
 
 class StudioError(Exception):

@@ -36,6 +36,11 @@ class EvaluatedSection(Section):
     overwrite_output_dir: bool = False
     """Begin anew in an output folder that already holds a run."""
 
+    @property
+    def batch_size(self) -> int:
+        """Rows at once: what was asked for, else the usual number."""
+        return self.per_device_eval_batch_size or USUAL_BATCH
+
 
 class WrittenSection(Section):
     section: ClassVar[str] = "samples"

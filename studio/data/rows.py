@@ -5,7 +5,6 @@ a choice of rows from stores, in an order: mixing, sampling and splitting only e
 """
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from studio.data.encode import IGNORE, Encoded
-from studio.errors import StudioError
+from studio.errors import FULL_DISK, StudioError
 
 IDS, LEARNED, STARTS, NUMBERS, FACTS = "ids.int32", "learned.uint8", "starts.int64", "numbers.int64", "facts.json"
 SPLITS, GOOD = "splits.int64", "good.uint8"  # of judged rows only
@@ -143,7 +142,7 @@ def write(folder: Path, rows: Iterable[tuple[int, Encoded]], end_id: int | None,
         with contextlib.suppress(FileExistsError, NotADirectoryError):  # another process wrote the same rows first
             building.rename(folder)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL_DISK:
             raise StudioError("data_disk_full", folder=folder.parent) from None
         raise
     finally:

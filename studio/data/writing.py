@@ -19,11 +19,10 @@ from pathlib import Path
 
 from studio.data import reading
 from studio.data.source import Source
-from studio.errors import StudioError
+from studio.errors import FULL_DISK, StudioError
 
 LOCK = ".writing.lock"
 LOCK_WAIT_S = 30.0
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Rows = list[dict]
 
@@ -169,5 +168,5 @@ def on_disk(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        key = "data_registry_full" if error.errno in FULL else "data_unwritable"
+        key = "data_registry_full" if error.errno in FULL_DISK else "data_unwritable"
         raise StudioError(key, file=file, why=error.strerror or error) from error

@@ -8,7 +8,6 @@
     a run that left neither             as with overwrite_output_dir: there is nothing to lose
 """
 
-import errno
 import os
 import re
 import shutil
@@ -19,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from studio import paths
-from studio.errors import StudioError
+from studio.errors import FULL_DISK, StudioError
 from studio.runs import checkpoints, ids, jobfile, records, states
 from studio.runs import folder as files
 
 PREVIOUS = "previous-*"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "adapter_model.bin")
 _STAYING = (files.LOCK, files.STOP)
 
@@ -97,7 +95,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         path = error.filename or folder
-        key = "disk_full" if error.errno in _FULL else "folder_unwritable"
+        key = "disk_full" if error.errno in FULL_DISK else "folder_unwritable"
         raise StudioError(key, path=path, reason=error.strerror or error) from error
 
 

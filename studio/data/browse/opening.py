@@ -6,7 +6,6 @@ The key stands for the files (path, size, time of change) and for how the regist
 the same set left is removed, and of all the longest unused beyond MAX_BYTES.
 """
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -25,13 +24,12 @@ from studio.data import reading
 from studio.data.browse import building, salvage
 from studio.data.browse.table import Opened
 from studio.data.source import Source
-from studio.errors import StudioError
+from studio.errors import FULL_DISK, StudioError
 
 VERSION = 2  # raised when the same files are kept otherwise than before
 MAX_BYTES = 32 << 30
 MAX_OPEN = 8
 WAIT_S = 0.1
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 INHERITED = ("name", "num_samples", "notices")  # of an entry, what changes nothing in the rows
 
 Progress = Callable[[int, int], None]
@@ -126,7 +124,7 @@ def _on_disk(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in FULL_DISK:
             raise StudioError("browse_disk_full", folder=folder) from None
         raise
 

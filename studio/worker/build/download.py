@@ -13,9 +13,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from studio.errors import FULL_DISK
 from studio.worker.build import huggingface, modelers, modelscope
 from studio.worker.build.order import (
-    FULL_DISK,
     HUGGINGFACE,
     MODELERS,
     MODELSCOPE,

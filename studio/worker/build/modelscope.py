@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from studio.worker.build.order import FULL_DISK, HubFile, Meter, Order, size_of
+from studio.errors import FULL_DISK
+from studio.worker.build.order import HubFile, Meter, Order, size_of
 
 BRANCH = "master"
 

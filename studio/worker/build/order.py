@@ -1,6 +1,5 @@
 """What is asked of a hub, what a model consists of, and how a transfer is counted, watched and called off."""
 
-import errno
 import re
 import threading
 from collections.abc import Callable, Iterable
@@ -12,7 +11,6 @@ from studio.config import models
 from studio.errors import StudioError
 
 LOOK_S = 0.2
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 TEXTS = (".json", ".txt", ".model", ".tiktoken", ".jinja")
 TERMS = re.compile(r"(LICEN[SC]E|NOTICE|USE_POLICY)\b.*", re.IGNORECASE)
 BINARIES = re.compile(r"(pytorch_model|adapter_model)[\w.-]*\.bin")

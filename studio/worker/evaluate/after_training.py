@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from studio.config import EvaluateJob, TrainJob, source
-from studio.config.evaluating import USUAL_BATCH
 from studio.data.tokens import ModelTokens
 from studio.worker.evaluate import predict, recipe, rows, writing
 from studio.worker.evaluate import speaker as speakers
@@ -31,7 +30,7 @@ def run(model, tokenizer, job: TrainJob, folder: Path, progress: Progress) -> di
     found = rows.find(wanted, folder, progress, as_trained=job)
     pace = Unlogged(folder, progress, predict.PHASE, "rows")
     answered = predict.predict_rows(speaker, found, wanted, pace)
-    figures = answered.figures(wanted.per_device_eval_batch_size or USUAL_BATCH)
+    figures = answered.figures()
     return recipe.score(folder, wanted, figures, progress)
 
 

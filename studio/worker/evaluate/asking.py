@@ -54,14 +54,14 @@ class Active:
 
 
 class Asker:
-    """Answers questions with one model."""
+    """Answers questions with one model, `batch` at once."""
 
     def __init__(self, speaker: Speaker, job: EvaluateJob) -> None:
         self.prompts, self._job = Prompts(speaker, job), job
         self._decoder = Decoder(speaker.model, speaker.device, None, job.use_kv_cache)
         self._decoder.recall = LongRecall()
         self._voice = Voice(speaker.tokenizer, speaker.ends, speaker.model.config.get_text_config().vocab_size)
-        self._batch = job.per_device_eval_batch_size or rows_at_once(speaker, job)
+        self.batch = job.per_device_eval_batch_size or rows_at_once(speaker, job)
         self._active: list[Active] = []
 
     def answers(self, questions: Sequence[Question], known: Set[int], tell) -> Iterator[Answer]:
@@ -73,8 +73,8 @@ class Asker:
         ledger = Ledger(self.prompts, questions, known)
         with torch.inference_mode():
             while not ledger.is_over:
-                if len(self._active) < 2 * self._batch:
-                    self._ask(ledger.begin(POOL_BATCHES * self._batch))
+                if len(self._active) < 2 * self.batch:
+                    self._ask(ledger.begin(POOL_BATCHES * self.batch))
                 self._step(ledger)
                 yield from ledger.tell()
                 tell(ledger.num_done)
@@ -101,8 +101,8 @@ class Asker:
 
     def _step(self, ledger: Ledger) -> None:
         """One token of each row. New ones join some at a time: to read one prompt costs about as much as four."""
-        free = self._batch - self._decoder.num_rows
-        joins = free >= max(1, self._batch // 4)
+        free = self.batch - self._decoder.num_rows
+        joins = free >= max(1, self.batch // 4)
         self._decoder.step(free if joins else 0)
         over = [active for active in self._active if active.end is not None]
         if not over:
@@ -124,11 +124,11 @@ class Asker:
         error = failed[0].end.error
         if getattr(error, "key", None) != NO_MEMORY:
             raise error
-        if self._batch == 1:
+        if self.batch == 1:
             raise StudioError("out_of_memory", reason=error.values["reason"])
-        self._batch = max(1, self._batch // 2)
+        self.batch = max(1, self.batch // 2)
         t = text.catalogue(text.preferred_language())
-        print(t("notices.evaluate_smaller_batch", count=self._batch), flush=True)
+        print(t("notices.evaluate_smaller_batch", count=self.batch), flush=True)
         for active in failed:
             active.end = None
         self._active += failed

@@ -16,7 +16,6 @@ from typing import Any
 
 from studio import text
 from studio.config import EvaluateJob
-from studio.config.evaluating import USUAL_BATCH
 from studio.runs import folder as run_folder
 from studio.worker import environment
 from studio.worker import place as places
@@ -53,7 +52,7 @@ def run(folder: Path, job: EvaluateJob, progress: Progress) -> int:
         book = Book(folder, f"{model} {weights(job, speaker.path)}")
         asker = Asker(speaker, job.template, job.apply_chat_template)
         pace.expect(sum(exam.num_questions for exam in asked))
-        sat = [(exam, *_sit(exam, asker, job.per_device_eval_batch_size or USUAL_BATCH, pace, book)) for exam in asked]
+        sat = [(exam, *_sit(exam, asker, job.batch_size, pace, book)) for exam in asked]
         harness = others.run(speaker, pace) if others else None
     except StopRequested:
         return STOPPED

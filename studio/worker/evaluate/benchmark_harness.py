@@ -13,7 +13,6 @@ from typing import Any
 
 from studio import text
 from studio.config import EvaluateJob
-from studio.config.evaluating import USUAL_BATCH
 from studio.errors import StudioError
 from studio.worker.evaluate import exams_hub
 from studio.worker.evaluate.benchmark_pace import Pace
@@ -134,7 +133,7 @@ def _model(speaker: Speaker, job: EvaluateJob, pace: Pace) -> Any:
             pace.add(len(context))
             return tokens
 
-    size = job.per_device_eval_batch_size or USUAL_BATCH
+    size = job.batch_size
     tokenizer = speaker.tokenizer
     return Counted(pretrained=speaker.model, tokenizer=tokenizer, batch_size=size, max_length=speaker.context_length)
 

@@ -10,6 +10,15 @@ PHASE = "benchmark"
 EVERY_S = 2.0
 
 
+def speed(num_answers: int, batch: int, runtime_s: float) -> dict[str, float]:
+    """LLaMA-Factory's keys of `predict_results.json`. `batch`: rows answered at once."""
+    return {
+        "predict_runtime": round(runtime_s, 4),
+        "predict_samples_per_second": round(num_answers / runtime_s, 3),
+        "predict_steps_per_second": round(-(-num_answers // batch) / runtime_s, 3),
+    }
+
+
 class Pace:
     """Counts questions that are answered, of a total that may grow. Raises StopRequested once the run is to end."""
 

@@ -17,15 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from studio.config import EvaluateJob, read_run
-from studio.config.evaluating import USUAL_BATCH
 from studio.errors import StudioError
 from studio.runs import folder as files
 from studio.runs import launch, states, watchdog
 from studio.scoring import predictions
+from studio.worker.evaluate.benchmark_pace import speed
 from studio.worker.progress import Progress, StopRequested
 
 FINISHED, STOPPED, USER_ERROR = 0, 3, 4
-ORDER = "order.json"  # of a part: which rows it has, how many it answered at this start, what was odd
+ORDER = "order.json"  # of a part: which rows it has, how many it answered at this start, how many at once, what was odd
 LOOK_S, LEAVING_S = 0.2, 10.0
 PHASES = ("model", "tokenizing", "predicting", "measuring")  # in their order
 
@@ -66,21 +66,17 @@ def run(folder: Path, job: EvaluateJob, progress: Progress, taken: Sequence[str]
         _end(children)
     if not join(folder, count):
         raise StudioError("evaluate_no_rows", names=", ".join(job.eval_dataset or job.dataset), why="–")
-    return figures(folder, count, job.per_device_eval_batch_size or USUAL_BATCH, time.monotonic() - began_s)
+    return figures(folder, count, time.monotonic() - began_s)
 
 
-def figures(folder: Path, count: int, batch: int, runtime_s: float) -> dict:
+def figures(folder: Path, count: int, runtime_s: float) -> dict:
     """Those of the parts together: what was left out or cut, and the speed where rows were answered at this start."""
     told = [_told(part_folder(folder, index, count)) for index in range(count)]
     odd = dict(sum((Counter(part["counts"]) for part in told), Counter()))
     num_answers = sum(part["num_answers"] for part in told)
     if not num_answers:
         return odd
-    return odd | {
-        "predict_runtime": round(runtime_s, 4),
-        "predict_samples_per_second": round(num_answers / runtime_s, 3),
-        "predict_steps_per_second": round(-(-num_answers // (batch * count)) / runtime_s, 3),
-    }
+    return odd | speed(num_answers, sum(part["batch"] for part in told), runtime_s)
 
 
 def answer(folder: Path, job: EvaluateJob, index: int, count: int) -> int:
@@ -92,7 +88,8 @@ def answer(folder: Path, job: EvaluateJob, index: int, count: int) -> int:
     try:
         order, answered = predict.run_part(own, job, PartProgress(own), index, count)
         earlier = {} if answered.num_answers else _told(own).get("counts", {})
-        told = {"rows": order, "num_answers": answered.num_answers, "counts": earlier | answered.odd}
+        told = {"rows": order, "num_answers": answered.num_answers, "batch": answered.batch,
+                "counts": earlier | answered.odd}  # fmt: skip
         files.write_json_atomic(own / ORDER, told)
     except StopRequested:
         return STOPPED

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import torch
 
 from studio.config import EvaluateJob
-from studio.config.evaluating import USUAL_BATCH
 from studio.data.encode import IGNORE, Encoder
 from studio.data.formats import Row
 from studio.data.problem import Problem
@@ -60,7 +59,7 @@ class Meter:
         self._decoder = Decoder(speaker.model, speaker.device, None, cached=False)
         self._num_tokens = speaker.model.config.get_text_config().vocab_size
         self._longest = speaker.context_length
-        self._batch = job.per_device_eval_batch_size or USUAL_BATCH
+        self._batch = job.batch_size
         whole = job.stage == "pt"
         options = {"cutoff_len": job.cutoff_len, "stage": job.stage, "mask_history": not whole}
         self._encoder = Encoder(speaker.tokens, speaker.template, **options)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from studio import text
 from studio.config import EvaluateJob
-from studio.config.evaluating import USUAL_BATCH
 from studio.errors import StudioError
 from studio.runs import folder as files
 from studio.scoring import predictions, scored
@@ -23,7 +22,7 @@ from studio.worker import place as places
 from studio.worker.evaluate import perplexity, rows, shots, turns, writing
 from studio.worker.evaluate import speaker as speakers
 from studio.worker.evaluate.asking import Asker
-from studio.worker.evaluate.benchmark_pace import Pace
+from studio.worker.evaluate.benchmark_pace import Pace, speed
 from studio.worker.evaluate.ledger import Answer
 from studio.worker.evaluate.rows import Asked, Found
 from studio.worker.evaluate.speaker import Speaker
@@ -42,6 +41,7 @@ class Answered:
 
     runtime_s: float = 0.0
     num_answers: int = 0
+    batch: int = 1
     num_cut: int = 0
     num_questions_cut: int = 0
     num_left_out: int = 0
@@ -62,15 +62,11 @@ class Answered:
         odd = {"left_out": self.num_left_out, "cut": self.num_cut, "questions_cut": self.num_questions_cut}
         return {f"predict_num_{name}": count for name, count in odd.items() if count}
 
-    def figures(self, batch: int) -> dict:
+    def figures(self) -> dict:
         """LLaMA-Factory's keys of `predict_results.json`, and what was not as it should be."""
         if not self.num_answers:  # all were there: the figures of the earlier start stand
             return self.odd
-        return self.odd | {
-            "predict_runtime": round(self.runtime_s, 4),
-            "predict_samples_per_second": round(self.num_answers / self.runtime_s, 3),
-            "predict_steps_per_second": round(-(-self.num_answers // batch) / self.runtime_s, 3),
-        }
+        return self.odd | speed(self.num_answers, self.batch, self.runtime_s)
 
     def tell(self, job: EvaluateJob) -> None:
         """Say what was not as it should be."""
@@ -131,7 +127,7 @@ def _run(speaker: Speaker, asker, job: EvaluateJob, pace: Pace, began_s: float) 
     prepared_s = time.monotonic() - began_s
     answered = predict_rows(speaker, found, job, pace, asker)
     preparation = {"predict_model_preparation_time": round(prepared_s, 4)}
-    return preparation | answered.figures(job.per_device_eval_batch_size or USUAL_BATCH)
+    return preparation | answered.figures()
 
 
 def predict_rows(speaker: Speaker, found: Found, job: EvaluateJob, pace: Pace, asker=None) -> Answered:
@@ -148,8 +144,9 @@ def predict_rows(speaker: Speaker, found: Found, job: EvaluateJob, pace: Pace, a
     words = [speaker.template and speaker.template.key, examples and examples.talks]
     known = writing.begin(folder, writing.fingerprint(job, found.report.files, speaker.path, words), questions)
     began_s = time.monotonic()
-    answered = _answer(asker or Asker(speaker, job), questions, known, pace)
-    answered.runtime_s = time.monotonic() - began_s
+    asker = asker or Asker(speaker, job)
+    batch, answered = asker.batch, _answer(asker, questions, known, pace)
+    answered.runtime_s, answered.batch = time.monotonic() - began_s, batch
     asked = writing.finish(folder, questions)
     answered.num_cut = sum(bool(line.get("cut")) for line in predictions.read(folder).lines()) if asked else 0
     answered.tell(job)
@@ -221,4 +218,4 @@ def _measure_texts(speaker: Speaker, found: Sequence[Asked], job: EvaluateJob, p
             facts = turns.Question(asked, (), None).facts
             file.write(json.dumps({"prompt": said, "predict": "", "label": None, **facts}, ensure_ascii=False) + "\n")
     _measure(speaker, [asked.row for asked in found], job, pace)
-    return Answered(time.monotonic() - began_s, len(found))
+    return Answered(time.monotonic() - began_s, len(found), job.batch_size)

@@ -58,6 +58,8 @@ def started(folder: Path, job: EvaluateJob, progress) -> Iterator[tuple[Speaker,
 class RemoteAsker:
     """Answers questions by a server's `/v1/completions`."""
 
+    batch = AT_ONCE
+
     def __init__(self, speaker: Speaker, job: EvaluateJob, backend: Backend, name: str) -> None:
         self.prompts, self._job, self._backend, self._name = Prompts(speaker, job), job, backend, name
         timeout = httpx.Timeout(None, connect=30)

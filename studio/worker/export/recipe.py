@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-import psutil
 import torch
 
 from studio.config import ExportJob
 from studio.config.exporting import PushSection
 from studio.config.source import folder as written_folder
 from studio.runs import folder as run_folder
+from studio.worker import memory
 from studio.worker.export import card, drafts, manifest, merge, push, verify
 from studio.worker.export import source as sources
 from studio.worker.export.manifest import Written
@@ -158,7 +158,7 @@ def _prove(written: Sequence[Written], source: Source, job: ExportJob, progress:
     """A verdict on each form, or why there is none."""
     if not job.verify_export:
         return [Verdict(one.format, None, note="not_asked") for one in written]
-    if source.device.type == "cpu" and num_weight_bytes(source.base) > 0.9 * psutil.virtual_memory().available:
+    if source.device.type == "cpu" and num_weight_bytes(source.base) > 0.9 * memory.free_bytes(source.device):
         return [Verdict(one.format, None, note="no_memory") for one in written]
     progress("verifying")
     expected = verify.expect(source, progress)

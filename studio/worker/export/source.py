@@ -10,7 +10,7 @@ from studio.config import exporting_size, starter
 from studio.data import template as templates
 from studio.errors import StudioError
 from studio.runs import folder as run_folder
-from studio.worker import loading
+from studio.worker import loading, memory
 from studio.worker import place as places
 from studio.worker.serve import adapter_files
 from studio.worker.serve import loading as served
@@ -113,11 +113,9 @@ def _device(base: Path, job) -> torch.device:
     if job.export_device == "cpu":
         return torch.device("cpu")
     device = places.for_answers(job.model_copy(update={"infer_dtype": "float32"}), None, 0).device
-    if device.type != "cpu":
-        free, _ = torch.get_device_module(device.type).mem_get_info(device)
-        if free < 1.2 * served.num_weight_bytes(base):
-            print(f"{device} has too little free memory: merging on the CPU", flush=True)
-            return torch.device("cpu")
+    if device.type != "cpu" and memory.free_bytes(device) < 1.2 * served.num_weight_bytes(base):
+        print(f"{device} has too little free memory: merging on the CPU", flush=True)
+        return torch.device("cpu")
     return device
 
 

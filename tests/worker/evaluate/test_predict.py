@@ -272,15 +272,15 @@ def test_parts_of_several_devices_are_joined_in_the_order_of_the_rows(evaluate, 
 
 
 def test_what_was_left_out_in_parts_is_added_up(evaluate_job, tmp_path, monkeypatch):
-    told = iter((predict.Answered(1.0, 6, num_left_out=2), predict.Answered(1.0, 4, num_left_out=1, num_cut=4),
+    told = iter((predict.Answered(1.0, 6, 4, num_left_out=2), predict.Answered(1.0, 4, 4, num_left_out=1, num_cut=4),
                  predict.Answered(), predict.Answered(num_cut=4)))  # fmt: skip
     monkeypatch.setattr(predict, "run_part", lambda *_: ([("d", 1)], next(told)))
     assert [parts.answer(tmp_path, evaluate_job(), index, 2) for index in (0, 1)] == [0, 0]
     odd = {"predict_num_left_out": 3, "predict_num_cut": 4}
     speed = {"predict_runtime": 2.0, "predict_samples_per_second": 5.0, "predict_steps_per_second": 1.0}
-    assert parts.figures(tmp_path, 2, 4, 2.0) == odd | speed
+    assert parts.figures(tmp_path, 2, 2.0) == odd | speed
     assert [parts.answer(tmp_path, evaluate_job(), index, 2) for index in (0, 1)] == [0, 0]
-    assert parts.figures(tmp_path, 2, 4, 2.0) == odd  # all were there
+    assert parts.figures(tmp_path, 2, 2.0) == odd  # all were there
 
 
 def test_a_part_heeds_the_stop_of_the_run_and_tells_its_error(evaluate_job, tmp_path, add):
