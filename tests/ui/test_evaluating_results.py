@@ -213,9 +213,9 @@ def test_a_search_finds_what_stands_in_the_file_now(two):
 
 
 def test_rows_of_several_sets_say_which_they_are_of_and_are_found_by_it(home):
-    lines = [("p", "a", "a"), ("p", "b", "c")]
-    scored.predictions(scored.folder_of(home / "saves", TUNED), lines, ["maths", "poems"])
-    assert [row["set"] for row in rows.table(EN, of(TUNED, order="file"))["rows"]] == ["maths", "poems"]
+    lines, sets = [("p", "a", "a"), ("p", "b", "c"), ("p", "d", "d")], ["maths", "poems", "maths"]
+    scored.predictions(scored.folder_of(home / "saves", TUNED, dataset=["maths", "poems"]), lines, sets)
+    assert [row["set"] for row in rows.table(EN, of(TUNED, order="file"))["rows"]] == sets
     assert numbers(rows.table(EN, of(TUNED, search="Poem"))) == ["2"]
     scored.predictions(scored.folder_of(home / "saves", BASE), lines)
     assert {row["set"] for row in rows.table(EN, of(BASE))["rows"]} == {""}

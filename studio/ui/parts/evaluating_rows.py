@@ -20,6 +20,7 @@ from studio.scoring.metrics import SCORES
 from studio.scoring.predictions import Predictions
 from studio.text import Catalogue
 from studio.ui.parts import evaluating_frame as frame
+from studio.ui.parts.evaluating_runs import facts_of
 from studio.ui.parts.rounds import differences
 from studio.ui.parts.tool import Asked, Words, text_of, whole_of
 
@@ -78,7 +79,7 @@ def table(t: Catalogue, asked: Asked) -> dict[str, Any]:
     offset = max(0, whole_of(asked, "offset"))
     limit = min(max(whole_of(asked, "limit", 25), 1), MOST_ROWS)
     columns = [of, *others]
-    sets = num_sets(found[of]) > 1
+    sets = "," in facts_of(found[of].file.parent).what  # several were asked, and their rows have the same numbers
     return {
         "columns": columns,
         "of": of,
@@ -107,12 +108,6 @@ def arranged(of: Predictions, base: Predictions | None, metric: str, order: str,
     elif order in ("worst", "best") and values is not None:
         places = np.argsort(values if order == "worst" else -values, kind="stable")  # rows without it come last
     return places[np.isin(places, of.fitting(search))] if search else places
-
-
-def num_sets(found: Predictions) -> int:
-    """Whether rows of one set are answered, or of more (2): the sets stand one after the other."""
-    ends = {0, found.num_rows - 1} if found.num_rows else set()
-    return len({found.line(place).get("dataset") for place in ends})
 
 
 def shown_row(t: Catalogue, found: list[Predictions], place: int, metric: str, sets: bool = False) -> dict[str, Any]:
