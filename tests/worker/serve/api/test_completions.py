@@ -74,7 +74,7 @@ def test_a_stream_of_texts(host, client):
         parts = [c.text for chunk in chunks for c in chunk.choices if c.index == index]
         assert "".join(parts) == whole.choices[index].text
     assert chunks[-1].usage == whole.usage
-    body = {"prompt": "ab", "stream": True, "max_tokens": 2, "echo": True, "logprobs": 1}
+    body = {"prompt": "ab", "stream": True, "max_tokens": 2, "temperature": 0, "echo": True, "logprobs": 1}
     found = events(host.post("/v1/completions", body).text)
     assert found[0]["object"] == "text_completion" and found[0]["choices"][0]["text"] == "ab"
     assert sum(len(chunk["choices"][0]["logprobs"]["tokens"]) for chunk in found[1:]) == 2
