@@ -114,7 +114,8 @@ def test_a_stop_is_heeded_between_two_tokens_and_no_answer_is_lost(evaluate, tmp
 
     monkeypatch.setattr(asking.Asker, "_step", stop_after_some)
     monkeypatch.setattr(ledger.Ledger, "take", lambda *told: (taken.append(told), take(*told))[1])
-    monkeypatch.setattr("studio.worker.progress.time.monotonic", iter(range(10**6)).__next__)
+    clock = SimpleNamespace(monotonic=iter(range(10**6)).__next__)  # of this module alone: servers of other tests run
+    monkeypatch.setattr("studio.worker.progress.time", clock)
     code, folder = evaluate("halted", **drawn)
     assert code == 3 and len(steps) == 16 and not (folder / files.RESULT).exists()
     monkeypatch.undo()
