@@ -127,7 +127,8 @@ def test_the_official_client_talks_to_it(served):
     assert short.finish_reason == "length" and [len(one.top_logprobs) for one in short.logprobs.content] == [2, 2]
     two = [ask(served, "Tell me", n=2, seed=3, temperature=1.0, presence_penalty=0).choices for _ in range(2)]
     assert len(two[0]) == 2 and [one.message.content for one in two[0]] == [one.message.content for one in two[1]]
-    assert served.completions.create(model="test", prompt="The", max_tokens=3, temperature=0).usage.completion_tokens == 3
+    three = served.completions.create(model="test", prompt="The", max_tokens=3, temperature=0)
+    assert three.usage.completion_tokens == 3
     one, other = (item.embedding for item in served.embeddings.create(model="test", input=["river", "stone"]).data)
     assert len(one) == len(other) and one != other
 

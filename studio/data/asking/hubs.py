@@ -4,14 +4,18 @@
 """
 
 import os
+import socket
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from studio.errors import StudioError
 
 HUGGINGFACE, MODELSCOPE = "huggingface", "modelscope"
 NAMES = {HUGGINGFACE: "Hugging Face", MODELSCOPE: "ModelScope"}
 VARIABLES = {HUGGINGFACE: "HF_ENDPOINT", MODELSCOPE: "MODELSCOPE_ENDPOINT"}
+KNOCK_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ def _search_huggingface(query: str, what: str, limit: int) -> tuple[Found, ...]:
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
     ask = api.list_datasets if what == "dataset" else api.list_models
     try:
+        _knock(api.endpoint)
         found = list(ask(search=query or None, sort="downloads", limit=limit))
     except (errors.HTTPError, OSError) as error:  # its own client's, and being told to stay offline
         raise _unreachable(HUGGINGFACE, error) from error
@@ -63,6 +68,7 @@ def _search_modelscope(query: str, what: str, limit: int) -> tuple[Found, ...]:
     # A token is always named, if an empty one: otherwise the client unpickles the cookies of an earlier login.
     config = HubConfig(token=os.environ.get("MODELSCOPE_API_TOKEN", ""))
     try:
+        _knock(config.endpoint)
         found = HubApi(config).list_repos(what, search=query or None, page_size=limit).items
     except (HubError, OSError) as error:
         raise _unreachable(MODELSCOPE, error) from error
@@ -72,6 +78,14 @@ def _search_modelscope(query: str, what: str, limit: int) -> tuple[Found, ...]:
         about=" ".join((one.description or one.display_name or "").split())[:300],
         url=f"{config.endpoint}/{what}s/{one.repo_id}", gated=bool(one.gated),
     ) for one in found)  # fmt: skip
+
+
+def _knock(url: str) -> None:
+    """OSError at once where nobody is there: both clients try for a quarter of a minute and more before they say so."""
+    parts = urlsplit(url)
+    if not getproxies().get(parts.scheme):  # else only the proxy may be in reach
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname, port), KNOCK_S).close()
 
 
 def _day(time: object) -> str:

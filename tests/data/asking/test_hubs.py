@@ -1,5 +1,7 @@
 """Searching the hubs, through their own clients, at an address on this machine."""
 
+import socket
+
 import pytest
 from searched_hub import SearchedHub
 
@@ -37,8 +39,21 @@ def test_models_too(hub):
 
 @pytest.mark.parametrize("where, variable", [("huggingface", "HF_ENDPOINT"), ("modelscope", "MODELSCOPE_ENDPOINT")])
 def test_a_hub_that_cannot_be_asked_is_told(hub, monkeypatch, where, variable):
-    monkeypatch.setattr("modelscope_hub._openapi.API_MAX_RETRIES", 0, raising=False)
     hub.closed = True
     with pytest.raises(StudioError, match=variable) as caught:
         search("poems", where)
     assert caught.value.key == "hub_search_unreachable"
+
+
+@pytest.mark.parametrize("where, variable, client", [
+    ("huggingface", "HF_ENDPOINT", "huggingface_hub.HfApi.list_datasets"),
+    ("modelscope", "MODELSCOPE_ENDPOINT", "modelscope_hub.HubApi.list_repos"),
+])
+def test_where_nobody_is_the_client_is_not_asked_to_try_again_and_again(hub, monkeypatch, where, variable, client):
+    monkeypatch.setattr(client, lambda *_, **__: pytest.fail("it would try for a quarter of a minute"))
+    monkeypatch.setattr("studio.data.asking.hubs.getproxies", dict)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv(variable, f"http://127.0.0.1:{port}")
+    with pytest.raises(StudioError, match=variable):
+        search("poems", where)
