@@ -37,18 +37,18 @@ def f1(predict: str, label: str) -> float:
     """F1 of the words without articles, in percent (Rajpurkar et al. 2016); two texts without words are equal."""
     ours, theirs = _kept(predict), _kept(label)
     if not ours or not theirs:
-        return 100.0 * (ours == theirs and exact_match(predict, label) > 0)
+        return exact_match(predict, label)
     return _f_of_counts(Counter(ours), Counter(theirs))
 
 
 def exact_match(predict: str, label: str) -> float:
     """100 where both have the same words but for case, punctuation and articles (as in SQuAD); else 0.
 
-    Texts that consist of nothing but these are compared as they are, without the space around them.
+    Where nothing is left of a text by that, articles count (the answer may be the letter A), then punctuation too.
     """
-    ours, theirs = _normalised(predict), _normalised(label)
-    if not ours and not theirs:
-        ours, theirs = predict.strip(), label.strip()
+    sides = (predict, label)
+    forms = ([_normalised(side) for side in sides], [_plain(side) for side in sides], [side.strip() for side in sides])
+    ours, theirs = next((form for form in forms if any(form)), forms[-1])
     return 100.0 * (ours == theirs)
 
 
@@ -90,11 +90,16 @@ def _sacrebleu() -> tuple:
     return BLEU(tokenize="none", effective_order=True, force=True), BLEU(tokenize="none", force=True), cut
 
 
+def _plain(text: str) -> str:
+    """Lower case, no punctuation, single spaces; full-width forms as plain ones."""
+    lower = unicodedata.normalize("NFKC", text).lower()
+    kept = "".join(letter for letter in lower if letter.isalnum() or unicodedata.category(letter)[0] != "P")
+    return " ".join(kept.split())
+
+
 def _normalised(text: str) -> str:
-    """Lower case, no punctuation, no articles, single spaces; full-width forms as plain ones."""
-    plain = unicodedata.normalize("NFKC", text).lower()
-    kept = "".join(letter for letter in plain if letter.isalnum() or unicodedata.category(letter)[0] != "P")
-    return " ".join(word for word in kept.split() if word not in ARTICLES)
+    """Also without articles."""
+    return " ".join(word for word in _plain(text).split() if word not in ARTICLES)
 
 
 def _kept(text: str) -> list[str]:

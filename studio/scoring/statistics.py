@@ -9,24 +9,28 @@ NUM_DRAWS = 2_000
 MAX_CELLS = 4_000_000  # of one block of draws, in memory
 MAX_WORK = 20_000_000  # rows times draws; beyond 10 000 rows fewer draws tell as much
 LEVEL = 0.95
-MIN_ROWS = 6  # fewer that all agree do so by chance in more than 5 of 100 cases (sign test, 2 / 2**6 = 0.03)
+MIN_UNLIKE = 6  # fewer rows that all agree do so by chance in more than 5 of 100 cases (sign test, 2 / 2**6 = 0.03)
 SEED = 42
 
 
 @dataclass(frozen=True)
 class Interval:
-    """How far `b` lies above `a` on the mean of `num` rows, with its 95 % interval; `probability` that it is above."""
+    """How far `b` lies above `a` on the mean of `num` rows, with its 95 % interval; `probability` that it is above.
+
+    `num_unlike` of the rows differ at all: a bootstrap cannot see that three wins and no loss are little to go by.
+    """
 
     mean: float
     low: float
     high: float
     probability: float
     num: int
+    num_unlike: int
 
     @property
     def verdict(self) -> int:
-        """1: above, -1: below, 0: the interval holds zero or the rows are too few, so they cannot tell."""
-        if self.num < MIN_ROWS:
+        """1: above, -1: below, 0: the interval holds zero or too few rows differ, so they cannot tell."""
+        if self.num_unlike < MIN_UNLIKE:
             return 0
         return (self.low > 0) - (self.high < 0)
 
@@ -43,11 +47,12 @@ def paired(a: Sequence[float], b: Sequence[float], weights: Sequence[float] | No
     if not num or weight.shape != difference.shape:
         raise ValueError("paired needs rows, and as many weights")
     mean = float(np.average(difference, weights=weight))
+    counts = num, int(np.count_nonzero(difference))
     if np.ptp(difference) == 0:  # every draw is the same
-        return Interval(mean, mean, mean, 0.5 + 0.5 * float(np.sign(mean)), num)
+        return Interval(mean, mean, mean, 0.5 + 0.5 * float(np.sign(mean)), *counts)
     draws = _draws(difference * weight, weight)
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(mean, float(low), float(high), float((draws > 0).mean() + (draws == 0).mean() / 2), num)
+    return Interval(mean, float(low), float(high), float((draws > 0).mean() + (draws == 0).mean() / 2), *counts)
 
 
 def _draws(values: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from studio.scoring import metrics, standard
 @pytest.mark.parametrize("predict, label, match, f1", [
     ("The cat.", "cat", 100, 100), ("a cat sat", "the cat lay", 0, 50), ("好的！", "好的", 100, 100),
     ("ＡＢＣ", "abc", 100, 100), ("", "", 100, 100), ("", "x", 0, 0), ("！", "！", 100, 100), ("！", "？", 0, 0),
+    ("A.", "A", 100, 100), ("（Ａ）", "a", 100, 100), ("B", "A", 0, 0), ("The", "A", 0, 0), ("", "A", 0, 0),
     ("42", "42.0", 0, 0), ("今天很好", "今天不好", 0, 75),
 ])  # fmt: skip
 def test_exact_match_and_f1(predict, label, match, f1):

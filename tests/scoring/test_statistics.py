@@ -50,3 +50,5 @@ def test_wrong_lengths():
 def test_a_few_rows_that_agree_prove_nothing(num, verdict):
     assert paired([1.0] * num, [2.0] * num).verdict == verdict
     assert paired([1.0] * num, [2.0 + row for row in range(num)]).verdict == verdict
+    ties = [0.0] * 200  # many rows that say nothing make a few no stronger
+    assert paired([*ties, *[1.0] * num], [*ties, *[2.0] * num]).verdict == verdict
