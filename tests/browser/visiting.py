@@ -78,13 +78,16 @@ class Studio:
         self.process.wait(10)
 
     def stop(self) -> None:
-        """Ctrl-C."""
+        """Ctrl-C. It must have gone without a bug, which leaves a trace in the terminal."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
                 self.kill()
+        self.reader.join(5)
+        told = "".join(self.lines)
+        assert "Traceback (most recent call last)" not in told, told
 
 
 @contextmanager

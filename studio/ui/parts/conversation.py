@@ -99,7 +99,7 @@ class Conversing:
     def send(self, values: Values, request: gr.Request) -> Iterator[Updates]:
         """Ask what was typed. While an answer is at work nothing happens."""
         yield from self._sent(values, request)
-        yield {}  # what comes last is sent twice: it would be put over what was done by then
+        yield {self.desk: gr.skip()}  # what comes last is sent twice: it would be put over what was done by then
 
     def _sent(self, values: Values, request: gr.Request) -> Iterator[Updates]:
         at = desk.state_of(values[self.desk])
@@ -143,7 +143,7 @@ class Conversing:
     def act(self, values: Values, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
         """What a button under a message or in the list asks. What comes from the browser is checked here."""
         yield from self._acted(values, event, request)
-        yield {}  # as in `send`
+        yield {self.desk: gr.skip()}  # as in `send`
 
     def _acted(self, values: Values, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
         asked = event._data if isinstance(event._data, dict) else {}
