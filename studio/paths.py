@@ -27,6 +27,12 @@ def saves() -> Path:
     return home() / "saves"
 
 
+def output(written: str | Path) -> Path:
+    """The folder that an `output_dir` means: a relative one counts from the current folder, `saves/…` from `home()`."""
+    path = Path(written).expanduser()
+    return Path(os.path.abspath((home() if path.parts[:1] == ("saves",) else Path.cwd()) / path))
+
+
 def data() -> Path:
     """The user's own registry of data sets; in a checkout without `STUDIO_HOME` it is the shipped one."""
     return home() / "data"

@@ -143,6 +143,7 @@ def _read(kind: str, layers: Layers) -> Reading:
     kind, told = ("evaluate", (Notice("predicts"),)) if kind == "train" and _only_predicts(joined) else (kind, ())
     draft = translate(kind, joined)
     told += (*source.take(draft, trains), *source.asked_as_conversations(draft))
+    source.find_runs(draft)
     problems, job = list(draft.problems), None
     try:
         job = JOBS[kind](**draft.values, extra=draft.extra)

@@ -19,6 +19,8 @@ from studio.config.values import prepare
 
 ADAPTER, MODEL, OUTPUT, SPLIT = "adapter_name_or_path", "model_name_or_path", "output_dir", "held_back_of"
 EXPORT = "export_dir"
+RUNS = (MODEL, ADAPTER, "ref_model", "ref_model_adapters", "predictions_from", "judge_against",
+        "resume_from_checkpoint")  # fmt: skip
 # In a training job these are about the training, though a server has keys of the same names.
 _OF_TRAINING = ("sample_prompts", "max_new_tokens", "do_sample", "stop_grace_s", "auto_resume", "seed",
                 "per_device_eval_batch_size")  # fmt: skip
@@ -38,7 +40,7 @@ def kept_keys(kind: str, trained: Mapping[str, object]) -> dict[str, object]:
     kept = {key: value for key, value in trained.items() if key in fields(JOBS[kind]) and key not in passed_over}
     began = list(trained.get(ADAPTER) or [])
     below = began if trained.get("create_new_adapter") else began[:-1]
-    result = trained_result(folder(str(trained[OUTPUT]))) if trained.get(OUTPUT) else None
+    result = trained_result(paths.output(str(trained[OUTPUT]))) if trained.get(OUTPUT) else None
     if result and result[0] == ADAPTER:
         kept[ADAPTER] = [*below, str(result[1])]
     return kept
@@ -48,7 +50,7 @@ def split(kind: str, file: Path, trained: Mapping[str, object]) -> dict[str, obj
     """Where an evaluation finds which rows the training of this file holds back: in its run, else in the file."""
     if kind != "evaluate" or not trained.get("val_size") or trained.get("eval_dataset") or SPLIT in trained:
         return {}
-    run = folder(str(trained[OUTPUT])) if trained.get(OUTPUT) else file.parent
+    run = paths.output(str(trained[OUTPUT])) if trained.get(OUTPUT) else file.parent
     return {SPLIT: str(run if (run / "job.yaml").is_file() else Path(os.path.abspath(file)))}
 
 
@@ -78,7 +80,7 @@ def take(draft: Draft, trains: bool) -> tuple[Notice, ...]:
     value, source = draft.values.pop(OUTPUT), draft.sources.pop(OUTPUT)
     if not value:
         return ()
-    path = folder(str(value))
+    path = paths.output(str(value))
     found = trained_result(path)
     if draft.kind == "export" and layer == "command_line" and found is None and not draft.values.get(EXPORT):
         draft.values[EXPORT], draft.sources[EXPORT] = str(path), source
@@ -94,10 +96,18 @@ def take(draft: Draft, trains: bool) -> tuple[Notice, ...]:
     return (Notice("source_adapter" if key == ADAPTER else "source_model", {"path": result}),)
 
 
-def folder(written: str) -> Path:
-    """The folder that an `output_dir` means, as a start takes it: below the home if it begins with `saves/`."""
-    path = Path(written).expanduser()
-    return Path(os.path.abspath((paths.home() if path.parts[:1] == ("saves",) else Path.cwd()) / path))
+def find_runs(draft: Draft) -> None:
+    """What names a run as `saves/…` finds it where `output_dir: saves/…` has put it, unless it is in this folder."""
+    for key in RUNS:
+        if isinstance(draft.values.get(key), str | list):
+            value = prepare(draft.values[key], fields(JOBS[draft.kind])[key].annotation)
+            draft.values[key] = [_found(one) for one in value] if isinstance(value, list) else _found(value)
+
+
+def _found(written: object) -> object:
+    if not isinstance(written, str) or Path(written).parts[:1] != ("saves",) or Path(written).exists():
+        return written
+    return str(there) if (there := paths.output(written)).exists() else written
 
 
 def trained_result(run: Path) -> tuple[str, Path] | None:

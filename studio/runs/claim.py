@@ -30,13 +30,10 @@ _STAYING = (files.LOCK, files.STOP)
 def output_folder(job: Any, name: str | None = None) -> Path:
     """Where the job's run goes. Without `output_dir`: `saves/<model>/<finetuning_type or kind>/<name or time>`, unused.
 
-    A relative `output_dir` counts from the current folder, one that begins with `saves/` from the studio's own. Raises
-    StudioError for a folder that would hide other runs or lie inside one.
+    Raises StudioError for a folder that would hide other runs or lie inside one.
     """
     if job.output_dir:
-        given = Path(job.output_dir).expanduser()
-        root = paths.home() if given.parts[:1] == ("saves",) else Path.cwd()
-        folder = Path(os.path.abspath(root / given))
+        folder = paths.output(job.output_dir)
     else:
         adopts = "predictions" if getattr(job, "predictions_from", None) else None
         others = (*getattr(job, "dataset", ()), getattr(job, "local_dir", None), adopts)

@@ -18,6 +18,7 @@ from studio.config import (
     read_run,
     resolve,
 )  # fmt: skip
+from studio.config.job import JOBS
 from studio.text import catalogue, languages
 
 FILES = Path(__file__).parent / "files"
@@ -147,6 +148,36 @@ def test_a_training_file_serves_what_it_made(trained):
     counted = next(notice for notice in reading.notices if notice.code == "other_verb")
     assert counted.values["count"] == 26 and "(26)" in counted.text(catalogue())
     assert told(reading)["source_adapter"] == run
+
+
+@pytest.mark.parametrize("kind, key", [
+    ("train", "adapter_name_or_path"), ("serve", "adapter_name_or_path"), ("evaluate", "adapter_name_or_path"),
+    ("export", "adapter_name_or_path"), ("serve", "model_name_or_path"), ("evaluate", "predictions_from"),
+])
+def test_a_run_is_found_where_output_dir_has_put_it(trained, tmp_path, monkeypatch, kind, key):
+    """Also by who stands in another folder, and whose own `saves/` does not have it."""
+    run = trained("adapter_config.json", at="saves/m/lora/r")
+    words = [f"{key}=saves/m/lora/r", "dataset=d", "export_dir=out", "template=default"]
+    words += [] if key == "model_name_or_path" else ["model_name_or_path=m"]
+
+    words = [word for word in words if word.split("=")[0] in fields(JOBS[kind])]
+
+    def found():
+        value = getattr(read_arguments(kind, words).job, key)
+        return value[0] if isinstance(value, list) else value
+
+    monkeypatch.chdir(tmp_path)
+    assert found() == str(run)
+    write(tmp_path / "saves/m/lora/r/adapter_config.json", "{}")
+    assert found() == "saves/m/lora/r"
+
+
+def test_several_adapters_are_found_each(trained, tmp_path, monkeypatch):
+    runs = [trained("adapter_config.json", at=f"saves/m/lora/{name}") for name in "ab"]
+    monkeypatch.chdir(tmp_path)
+    written = "adapter_name_or_path=saves/m/lora/a,saves/m/lora/b,saves/m/lora/c"
+    assert read_arguments("serve", ["model_name_or_path=m", written]).job.adapter_name_or_path == [
+        *map(str, runs), "saves/m/lora/c"]
 
 
 def test_a_whole_model_it_made_takes_the_models_place(trained, tmp_path):
