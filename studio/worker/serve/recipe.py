@@ -94,8 +94,8 @@ async def _serve(server: "Server", listener: socket.socket, announced: Callable[
     if serving.done():
         serving.result()
         raise RuntimeError("the server did not start")
-    announced()
     with signals() as signalled:
+        announced()  # whoever reads where it listens may end it at once
         waited_for = {serving, asyncio.create_task(watch.run()), asyncio.create_task(signalled.wait())}
         done, left = await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         for task in left - {serving}:
