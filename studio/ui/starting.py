@@ -48,12 +48,12 @@ def begin(job: Job, name: str = "") -> Begun:
     job, name = named(job, name)
     asked = hashlib.sha256(f"{name}\n{job.to_yaml()}".encode()).hexdigest()
     with _lock:
-        when, begun = _latest.get(asked, (0.0, None))
-        if begun and time.monotonic() - when < SAME_CLICK_S:
-            return begun
+        for old in [key for key, (when, _) in _latest.items() if time.monotonic() - when >= SAME_CLICK_S]:
+            del _latest[old]
+        if asked in _latest:
+            return _latest[asked][1]
         free = free_name(job, name) if name else None
         begun = Begun(runs.submit(job, free).id, renamed=bool(name) and free != name)
-        _latest.clear()
         _latest[asked] = (time.monotonic(), begun)
         return begun
 

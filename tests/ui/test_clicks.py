@@ -24,5 +24,7 @@ def test_a_double_click_starts_one_run(home, monkeypatch):
     for click in clicks:
         click.join()
     assert len(set(found)) == 1 and num_trainings() == 1
-    assert starting.start(job(lora_rank=4)) != found[0], "another job is another run"
+    other = starting.start(job(lora_rank=4))
+    assert other != found[0], "another job is another run"
+    assert [starting.start(job()), starting.start(job(lora_rank=4))] == [found[0], other], "one press may start several"
     assert num_trainings() == 2

@@ -13,7 +13,6 @@ from typing import Any, get_args
 
 from studio import paths
 from studio.config import ConfigError, ExportJob, Problem, exporting_size, fields
-from studio.config import source as sources
 from studio.config.exporting import Format
 from studio.config.hub import SECRET_VARIABLES
 from studio.config.reading import sift
@@ -122,7 +121,7 @@ def each_size(job: ExportJob) -> dict[str, int]:
 
 def folder_of(job: ExportJob) -> Path:
     """The folder of the export; that of all runs where it is made inside the run's own."""
-    return sources.folder(job.export_dir) if job.export_dir else paths.saves()
+    return paths.output(job.export_dir) if job.export_dir else paths.saves()
 
 
 def placed(job: ExportJob) -> ExportJob:

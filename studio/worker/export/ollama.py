@@ -6,6 +6,7 @@ tried on whole conversations; a template that says more (that looks at the words
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -177,5 +178,5 @@ def _quoted(text: str) -> str:
 
 
 def _tag(name: str) -> str:
-    """A name as Ollama takes it."""
-    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name.lower())
+    """A name as Ollama takes it: of ASCII, beginning with a letter or digit."""
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("._-")[:80] or "model"

@@ -21,9 +21,9 @@ from types import ModuleType
 
 import torch
 
+from studio import paths
 from studio.config import ExportJob
 from studio.config.exporting import PushSection
-from studio.config.source import folder as written_folder
 from studio.runs import folder as run_folder
 from studio.worker import memory
 from studio.worker.export import card, drafts, manifest, merge, push, verify
@@ -42,7 +42,7 @@ AT_TOP, GGUF = ("merged", "pth"), ("gguf", "ollama")
 def run(folder: Path, job: ExportJob) -> int:
     """Export what the job asks for; `result.json` tells of it. Returns the worker's exit code."""
     progress = Progress(folder)
-    target = written_folder(job.export_dir).resolve() if job.export_dir else folder / "export"
+    target = paths.output(job.export_dir).resolve() if job.export_dir else folder / "export"
     try:
         progress("checking")
         result = _unsent(folder, target, job, progress)

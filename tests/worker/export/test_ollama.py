@@ -84,3 +84,9 @@ def test_a_modelfile_says_where_answers_end_and_begins_without_the_token_that_ol
 def test_thoughts_are_named(toy_model):
     assert ollama.notes(templates.load("qwen3", toy_model)) == ["ollama_no_tools", "ollama_thoughts"]
     assert ollama.notes(None) == ["ollama_no_template"]
+
+
+@pytest.mark.parametrize("name, tag", [
+    ("Model One", "model-one"), ("starter-小昇", "starter"), ("小诺", "model"), ("v1.5_b", "v1.5_b"), ("x" * 90, "x" * 80)])
+def test_names_as_ollama_takes_them(name, tag):
+    assert ollama._tag(name) == tag
