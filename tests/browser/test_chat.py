@@ -57,7 +57,11 @@ def test_ask_stop_edit_change_the_adapter_and_try_one_of_another_base(toys, visi
     page = visitor.page
     ask_stop_and_ask_again(page)
     edit_the_first_question(page)
-    load(page, "luna")
+    address = f"{page.url}&model=toy/lora/luna"
+    page.goto(address)
+    page.wait_for_function("document.querySelector('#chat-source input')?.value.startsWith('luna')")
+    page.evaluate("sessionStorage.setItem('studio-load', 'toy/lora/luna')")  # as the link of its run does
+    page.goto(f"{address}&")
     until_ready(page, "luna")
     assert page.locator("#servers .server").count() == 1, "the adapter goes onto the base that is there"
     send(page, "Third")

@@ -65,7 +65,11 @@ def test_a_run_is_in_the_title_nobody_asks_unseen_and_when_it_has_finished_it_le
     run.train(42)
     (run.folder / "adapter_model.safetensors").write_bytes(b"")
     visitor = visit(permissions=["clipboard-read", "clipboard-write"])
-    page = visitor.open(f"{studio.url}/en/?run={run.id}")
+    page = visitor.page
+    page.goto(f"{studio.url}/en/?tab=export")
+    page.wait_for_function("document.title.startsWith('42 % · ')")
+    assert "run=" not in page.url, "there the address names what is exported"
+    visitor.open(f"{studio.url}/en/?run={run.id}")
     page.wait_for_function("document.title.startsWith('42 % · ')")
     page.wait_for_selector("#monitor [data-part=root]:not([hidden])")
     page.evaluate("Object.defineProperty(document, 'hidden', { configurable: true, get: () => true });"
@@ -85,6 +89,7 @@ def test_a_run_is_in_the_title_nobody_asks_unseen_and_when_it_has_finished_it_le
     page.click("#monitor [data-lead=chat]")
     page.wait_for_url(f"**/en/?tab=chat&model={run.id}")
     page.wait_for_function(f"{CHOSEN} === 'chat'")
+    page.wait_for_selector(".toast-body:has-text('left neither')")  # it is to be loaded, and these weights are none
     page.go_back()
     page.click("#monitor [data-part=close]")
     page.wait_for_function("document.title === 'Finetune Studio'")

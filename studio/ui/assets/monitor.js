@@ -22,7 +22,9 @@ let strange = false; // the server answers, but not to us
 
 // ---- which run ------------------------------------------------------------------------------------------------------
 
-const namedRun = () => new URL(location.href).searchParams.get("run");
+const addressed = (name) => new URL(location.href).searchParams.get(name);
+const namedRun = () => addressed("run");
+const isElsewhere = () => ![null, "train"].includes(addressed("tab"));  // another tab means something else by `run`
 
 function open(id, show = false) {
   run = id || null;
@@ -35,7 +37,7 @@ function open(id, show = false) {
   showFound(false);
   plots.clear();
   document.title = TITLE;
-  if (run !== namedRun()) studio.address(show ? { run, tab: null } : { run }, show && namedRun() !== null);
+  if (run !== namedRun() && (show || !isElsewhere())) studio.address(show ? { run, tab: null } : { run }, show && namedRun() !== null);
   window.dispatchEvent(new CustomEvent("studio:shown", { detail: run }));
   root.hidden = true;
   tick();

@@ -242,11 +242,13 @@ part("copy").addEventListener("click", async () => {
   setTimeout(() => (part("copy").textContent = word), 1500);
 });
 part("close").addEventListener("click", () => open(null));
+// Who asks to talk to a run wants it loaded; an address that anybody may send does not do that (server.js).
+element.querySelector("[data-lead=chat]").addEventListener("click", () => sessionStorage.setItem("studio-load", run));
 watch("value", () => props.value && open(props.value.run, Boolean(props.value.run)));
 
 const onOpen = (event) => element.isConnected && open(event.detail, true);
 const onShow = () => element.isConnected && !document.hidden && tick();
-const onBack = () => element.isConnected && namedRun() !== run && open(namedRun());
+const onBack = () => element.isConnected && !isElsewhere() && namedRun() !== run && open(namedRun());
 const beat = setInterval(() => {
   if (element.isConnected) return document.hidden || drawTime();
   clearInterval(beat);

@@ -181,3 +181,14 @@ const beat = setInterval(() => {
 }, 1000);
 document.addEventListener("visibilitychange", onShow);
 refresh();
+
+// The link of a run (monitor.js) asks for what an address alone must not: that what it names is loaded.
+const asked = sessionStorage.getItem("studio-load");
+sessionStorage.removeItem("studio-load");
+if (asked && asked === new URL(location.href).searchParams.get("model")) load();
+
+function load() {
+  const ready = document.querySelector("#chat-source input")?.value && studio.hasBegun("serve");
+  if (ready) document.querySelector("#chat-load").click();
+  else if (element.isConnected) setTimeout(load, 100);
+}
