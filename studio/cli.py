@@ -30,14 +30,13 @@ def main(given: Sequence[str] | None = None) -> int:
     t = catalogue(preferred_language())
     command = words.pop(0) if words else "ui"
     command = OTHER_NAMES.get(command, command)
-    if command == "help":
-        return show_help(words, t)
-    if command not in COMMANDS:
+    if command not in (*COMMANDS, "help"):
         return complain(t("terminal.command_unknown", command=command, commands=", ".join(COMMANDS)))
-    if words in (["--help"], ["-h"]):
-        return show_help([command], t)
+    asked = words if command == "help" else [command] if words in (["--help"], ["-h"]) else None
     try:
-        return COMMANDS[command](words, t)
+        code = COMMANDS[command](words, t) if asked is None else show_help(asked, t)
+        sys.stdout.flush()
+        return code
     except argv.Misuse:
         return complain(t("terminal.command_wrong", usage=t(f"terminal.usage_{command}")))
     except StudioError as error:

@@ -43,18 +43,18 @@ def lines(found: Mapping[str, Any], t: Catalogue) -> list[str]:
 
 
 def _verdict(one: Mapping[str, Any], t: Catalogue) -> str:
+    difference, why = one.get("max_logit_difference"), f"export.notes.{one.get('note') or '-'}"
     if one["ok"] is None:
-        why = f"export.notes.{one['note']}"
-        told = t("terminal.export_unproven", form=one["format"])
-        return f"{told} ({t(why)})" if why in t else told
-    difference = one["max_logit_difference"]
-    if difference is None and one["ok"]:
-        return t("terminal.export_alike", form=one["format"], num=one["num_prompts"])
-    name = "differs" if not one["ok"] else "same" if one["greedy_equal"] else "near"
-    return t(
-        f"terminal.export_{name}", form=one["format"], num=one["num_prompts"], tokens=one.get("num_tokens", 0),
+        name = "unproven"
+    elif difference is None and one["ok"]:
+        name = "alike"
+    else:
+        name = "differs" if not one["ok"] else "same" if one["greedy_equal"] else "near"
+    told = t(
+        f"terminal.export_{name}", form=one["format"], num=one.get("num_prompts"), tokens=one.get("num_tokens", 0),
         equal=one.get("num_equal_tokens", 0), difference="?" if difference is None else f"{difference:.3g}",
     )  # fmt: skip
+    return f"{told} ({t(why)})" if why in t and one["note"] != "near_ties" else told
 
 
 def _size(num_bytes: int) -> str:

@@ -51,7 +51,10 @@ def read(path: Path) -> list[Prompt]:
     except (OSError, UnicodeDecodeError) as error:
         raise StudioError("prompts_unreadable", path=path, reason=error) from None
     if path.suffix.lower() == ".json":
-        rows = list(enumerate(_parsed(path, 1, words), start=1))
+        listed = _parsed(path, 1, words)
+        if not isinstance(listed, list):
+            raise StudioError("prompts_no_list", path=path)
+        rows = list(enumerate(listed, start=1))
     else:
         lines = [(number, line) for number, line in enumerate(words.split("\n"), start=1) if line.strip()]
         as_json = path.suffix.lower() == ".jsonl"
@@ -90,7 +93,7 @@ def predict(run: runs.Run, task: Task, t: Catalogue) -> int:
     """Have the server of the run answer all that is left. Returns the exit code: 1 where prompts were refused."""
     there = endpoint.of(run.folder)
     if there is None:
-        raise StudioError("server_not_up", run=run.id, reason=run.reason(t) or t(f"states.{run.state}"))
+        raise StudioError("server_ended", run=run.id, reason=run.reason(t) or t(f"states.{run.state}"))
     total, refused, began_s = len(task.prompts), 0, time.monotonic()
     screen = terminal.Screen(sys.stderr)
     if task.done:
@@ -196,8 +199,10 @@ def _prompt(path: Path, number: int, row: Any) -> Prompt:
     used = {"messages"} if row.get("messages") else {"instruction", "input"} if row.get("instruction") else set()
     if row.get("messages"):
         asked = row["messages"]
+        if not isinstance(asked, list) or not all(isinstance(message, dict) for message in asked):
+            raise StudioError("prompts_wrong", path=path, line=number, reason="messages")
     elif row.get("instruction"):
-        asked = "\n".join(filter(None, (row["instruction"], row.get("input"))))
+        asked = "\n".join(_words(path, number, row[key]) for key in ("instruction", "input") if row.get(key))
     else:
         key = next((key for key in PROMPT_KEYS if isinstance(row.get(key), str)), None)
         if key is None:
@@ -206,6 +211,13 @@ def _prompt(path: Path, number: int, row: Any) -> Prompt:
     rest = {key: value for key, value in row.items() if key not in (*used, "index", "predict", "prompt")}
     label = next((key for key in LABEL_KEYS if key in rest), None)
     return Prompt(asked, rest | ({"label": rest.pop(label)} if label else {}))
+
+
+def _words(path: Path, number: int, value: Any) -> str:
+    """A text; a number is one too."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise StudioError("prompts_wrong", path=path, line=number, reason=type(value).__name__)
+    return str(value)
 
 
 def _show(screen: terminal.Screen, t: Catalogue, place: int, total: int, rate: float) -> None:

@@ -108,7 +108,9 @@ def wait(run: runs.Run, t: Catalogue) -> endpoint.Endpoint:
             return found
         if state not in (*runs.ALIVE, "queued"):
             screen.bar("")
-            raise StudioError("server_not_up", run=run.id, reason=run.reason(t) or t(f"states.{state}"))
+            if reason := run.reason(t):
+                raise StudioError("server_not_up", run=run.id, reason=reason)
+            raise StudioError("server_not_up_silent", run=run.id, state=t(f"states.{state}"))
         if state not in runs.ALIVE and time.monotonic() - advanced_s > terminal.ADVANCE_S:
             runs.advance()
             advanced_s = time.monotonic()

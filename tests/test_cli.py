@@ -85,6 +85,23 @@ def test_stop_now_and_of_a_waiting_run(behave, capsys):
     os.close(fd)
 
 
+def test_stop_says_what_the_run_leaves(behave, capsys):
+    behave("steps=5000", "pace=0.02")
+    cli.main(["download", "org/model", "--detach"])
+    run = the_run()
+    wait_until(lambda: run.state == "running")
+    capsys.readouterr()
+    assert cli.main(["stop", run.id]) == 0 and capsys.readouterr().out == f"{run.id} is stopping.\n"
+    wait_until(lambda: run.state == "stopped")
+
+
+def test_a_server_that_fails_is_told_with_its_reason_alone(behave, capsys):
+    behave("error=model_path_missing")
+    assert cli.main(["chat", f"model_name_or_path={TOY}", "device=cpu"]) == 2
+    told = capsys.readouterr().err
+    assert "did not come up: There is no" in told and "running_log" not in told, told
+
+
 def test_download_is_a_build_job(behave, capsys):
     assert cli.main(["download", "org/model", "--local_dir", "/x/y", "--hub=modelscope", "--revision", "v1"]) == 0
     run = runs.find(runs.listing()[0].id)
@@ -120,6 +137,16 @@ def test_help_version_env(capsys):
     assert cli.main(["env"]) == 0
     out = capsys.readouterr().out
     assert "cpu:0" in out and "pydantic" in out and re.search(r"torch +\S+", out)
+
+
+@pytest.mark.parametrize("words", [["help", "train"], ["train", "--help"], ["version"]], ids=" ".join)
+def test_a_reader_that_leaves_is_no_error(words):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "studio.cli", *words]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=paths.PACKAGE.parent)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_env_names_the_command_for_what_is_missing(capsys, monkeypatch):

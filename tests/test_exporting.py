@@ -16,7 +16,8 @@ RESULT = {
         {"format": "merged", "ok": True, "greedy_equal": True, "max_logit_difference": 0.0003, "num_prompts": 8},
         {"format": "gguf", "ok": True, "greedy_equal": False, "max_logit_difference": 0.1, "num_prompts": 8,
          "num_tokens": 192, "num_equal_tokens": 190},
-        {"format": "pth", "ok": False, "greedy_equal": False, "max_logit_difference": 4.0, "num_prompts": 8},
+        {"format": "pth", "ok": False, "greedy_equal": False, "max_logit_difference": 4.0, "num_prompts": 8,
+         "note": "adapters"},
         {"format": "ollama", "ok": True, "greedy_equal": None, "max_logit_difference": None, "num_prompts": 6},
         {"format": "adapter", "ok": None, "note": "not_asked", "greedy_equal": None, "max_logit_difference": None},
     ],
@@ -56,7 +57,8 @@ def test_a_number_of_bits_alone_asks_for_a_quantized_export():
 def test_the_end_is_told_in_words(language):
     told = exporting.lines(RESULT, catalogue(language))
     assert "2.50 GB" in told[0] and "/out" in told[0] and "0.0003" in told[1] and "190" in told[2]
-    assert "4" in told[3] and "6" in told[4] and "adapter" in told[5] and "cd" in told[6]
+    assert catalogue(language)("export.notes.adapters") in told[3] and "6" in told[4]
+    assert "adapter" in told[5] and "cd" in told[6]
     assert told[-1] == "  vllm serve /out"
     assert len({line.replace("merged", "").replace("pth", "") for line in told}) == len(told)
 

@@ -7,7 +7,8 @@ import pytest
 from acting import wait_until
 from talking import SETTINGS, studio
 
-from studio import cli, runs
+from studio import cli, predicting, runs
+from studio.errors import StudioError
 
 pytest_plugins = ("acting", "talking")
 
@@ -32,14 +33,14 @@ def test_a_text_of_prompts_is_answered_line_by_line(behave, tmp_path):
 
 
 def test_rows_of_every_shape(behave, tmp_path):
-    rows = ["plain", {"prompt": "p", "label": "L"}, {"instruction": "do", "input": "this", "output": "O", "id": 7},
+    rows = ["plain", {"prompt": "p", "label": "L"}, {"instruction": "do", "input": 5, "output": "O", "id": 7},
             {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]},
             {"question": "refuse q"}]
     process = predict(tmp_path, prompts=rows)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1 and "refused: 1" in err and "5/5" in err
     found = lines(tmp_path)
-    assert [line["predict"] for line in found] == ["1: plain ", "1: p ", "1: do this ", "2: u ", None]
+    assert [line["predict"] for line in found] == ["1: plain ", "1: p ", "1: do 5 ", "2: u ", None]
     assert [line["index"] for line in found] == [0, 1, 2, 3, 4]
     assert (found[1]["label"], found[2]["label"], found[2]["id"]) == ("L", "O", 7)
     assert found[3]["prompt"] == rows[3]["messages"] and found[4]["error"] == "no"
@@ -85,7 +86,8 @@ def test_a_list_where_the_name_asks_for_one(behave, tmp_path):
 
 @pytest.mark.parametrize("prompts, predictions, part", [
     (None, "", "cannot be read"), ("\n\n", "", "holds no prompts"), ("{}\n", "", "line 1"),
-    ("nonsense\n", "", "line 1"), ('"a"\n', '{"prompt": "b"}\n', "does not answer"),
+    ('{"messages": ["a"]}\n', "", "messages"), ('{"instruction": ["a"]}\n', "", "list"), ("nonsense\n", "", "line 1"),
+    ('"a"\n', '{"prompt": "b"}\n', "does not answer"),
     ('"a"\n', '{"prompt": "a"}\n{"prompt": "a"}\n', "line 2"),
 ])
 def test_files_that_do_not_fit_are_refused_before_loading(speak, tmp_path, capsys, prompts, predictions, part):
@@ -96,3 +98,11 @@ def test_files_that_do_not_fit_are_refused_before_loading(speak, tmp_path, capsy
     assert cli.main(["chat", *SETTINGS, *words]) == 2
     assert part in capsys.readouterr().err and runs.listing() == []
     assert (tmp_path / "out.jsonl").read_text() == predictions
+
+
+@pytest.mark.parametrize("words", ['{"data": ["a"]}', '"abc"', "5"])
+def test_a_json_file_that_holds_no_list_is_refused(tmp_path, words):
+    (tmp_path / "p.json").write_text(words)
+    with pytest.raises(StudioError) as caught:
+        predicting.read(tmp_path / "p.json")
+    assert caught.value.key == "prompts_no_list"

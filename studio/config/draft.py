@@ -94,6 +94,8 @@ def _take_refused(draft: Draft, key: str, found: Refused, value: object) -> None
         draft.tell(found.tolerated, key, found.part_of)
     elif found.asks_nothing(value):
         draft.tell("off_anyway", key)
+    elif found.idle and found.idle(value):
+        draft.tell("one_device", key)
     else:
         off = "null" if found.off is None else str(found.off).lower()
         shown = "***" if key.endswith("token") else show(value)

@@ -4,10 +4,13 @@ Users' files are full of switches in their off position, and of settings for fea
 over with a notice. Only a key that asks for something that would not happen is an error.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from studio.config import files
 from studio.config.values import parse_scalar
+from studio.errors import StudioError
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,8 @@ class Refused:
     """A key without effect. `reason`: `not_available_yet`, `superseded` (by `instead`) or `derived`.
 
     `off` is the value that asks for nothing; `tolerated` names the notice with which any other value is passed over
-    too (`text_only`, `other_command`, or `part_of_off` with the switch in `part_of`). Otherwise it is an error.
+    too (`text_only`, `other_command`, or `part_of_off` with the switch in `part_of`). Otherwise it is an error, but for
+    a value of which `idle` says that it changes nothing on one device.
     """
 
     reason: str
@@ -23,6 +27,7 @@ class Refused:
     instead: str = ""
     tolerated: str = ""
     part_of: str = ""
+    idle: Callable[[object], bool] | None = None
 
     def asks_nothing(self, value: object) -> bool:
         """Whether the value is the off one, however it is written."""
@@ -30,6 +35,28 @@ class Refused:
         if self.off is None or self.off is False:
             return value in (None, False, "", [], {}) or str(value).lower() in ("none", "no")
         return value == self.off or str(value) == str(self.off)
+
+
+# Of a DeepSpeed file, what says nothing of its own where no other device shares in the work. Numbers and precisions are
+# the job's: DeepSpeed itself refuses a file that says otherwise.
+_SHARING = frozenset((
+    "train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "gradient_clipping",
+    "zero_allow_untested_optimizer", "fp16", "bf16", "zero_optimization", "steps_per_print", "wall_clock_breakdown",
+))  # fmt: skip
+
+
+def _only_shares(value: object) -> bool:
+    """Whether a DeepSpeed file (its path, or what stands in it) only shares a model's parts among several devices."""
+    try:
+        found = value if isinstance(value, Mapping) else files.load(Path(str(value)).expanduser())
+    except (StudioError, RuntimeError, ValueError):
+        return False
+    zero = found.get("zero_optimization", {})
+    if not isinstance(zero, Mapping) or set(found) - _SHARING:
+        return False
+    parts = (zero.get("offload_optimizer"), zero.get("offload_param"), zero.get("cpu_offload"))
+    places = [part.get("device") if isinstance(part, Mapping) else part for part in parts]
+    return all(place in (None, False, "none") for place in places)
 
 
 # A switch: only its off position is accepted.
@@ -48,7 +75,7 @@ _SWITCHES: dict[str, object] = {
     "use_eaft_loss": False, "freeze_language_model": False, "use_galore": False, "use_apollo": False,
     "use_badam": False, "use_swanlab": False, "fp8": False, "enable_torch_profiler": False, "pref_bco_weight": 0.0,
     # training and launching
-    "deepspeed": None, "fsdp": None, "parallelism_config": None,
+    "fsdp": None, "parallelism_config": None,
     "ray_num_workers": 1, "master_addr": None, "master_port": None, "task": None,
 }  # fmt: skip
 
@@ -116,6 +143,7 @@ _SUPERSEDED = {
 def _build() -> Mapping[str, Refused]:
     later = "not_available_yet"
     table = {key: Refused(later, off) for key, off in _SWITCHES.items()}
+    table["deepspeed"] = Refused(later, idle=_only_shares)
     for switch, parts in _PARTS.items():
         table |= {key: Refused(later, tolerated="part_of_off", part_of=switch) for key in parts.split()}
     table |= {key: Refused(later, tolerated="text_only") for key in _TEXT_ONLY.split()}

@@ -64,8 +64,10 @@ def load(
     if _packs(job):
         train = PackedRows(train, job.cutoff_len)
         held_back = {name: PackedRows(rows, job.cutoff_len) for name, rows in held_back.items()}
-    found = report.gather(train, held_back.values(), {name: facts for name, (_, facts) in taken.items()})
-    found = report.complete(found, _notices(job, chosen, sources), _digests(sources))
+    facts = {name: fact for name, (_, fact) in taken.items()}
+    found = report.gather(train, held_back.values(), facts)
+    notices = [*_notices(job, chosen, sources, extra_tokens), *report.unused(job.placeholders, facts)]
+    found = report.complete(found, notices, _digests(sources))
     if kept:
         saved.write(kept, train, held_back, found)
     return DataSet(_packed(job, train), saved.single(held_back), found)
@@ -82,7 +84,8 @@ def chat_template(job: TrainJob, tokenizer_dir: Path | str | ModelTokens) -> Cha
         default_system=job.default_system,
         enable_thinking=job.enable_thinking,
         tool_format=job.tool_format,
-        every_turn=(_judged(job) == "sft" and not job.mask_history) or job.preserve_thinking,
+        every_turn=_judged(job) == "sft" and (job.preserve_thinking or not job.mask_history),
+        keep_thoughts=job.preserve_thinking,
     )
 
 
@@ -161,11 +164,12 @@ def _packs(job: TrainJob) -> bool:
     return job.stage == "pt" and job.packing is not False
 
 
-def _notices(job: TrainJob, chosen: ChatTemplate | None, sources: dict[str, Source]) -> list[Notice]:
+def _notices(
+    job: TrainJob, chosen: ChatTemplate | None, sources: dict[str, Source], extra_tokens: Sequence[str]
+) -> list[Notice]:
     notices = [Notice(code, values) for code, values in (chosen.notices if chosen else ())]
-    missing = chosen.tokens.missing(chosen.stop_words) if chosen else ()
-    if missing:
-        notices.append(Notice("data_tokens_missing", {"template": chosen.name, "tokens": ", ".join(missing)}))
+    if added := [token for token in extra_tokens if token not in (*job.add_tokens, *job.add_special_tokens)]:
+        notices.append(Notice("data_tokens_added", {"template": chosen.name, "tokens": ", ".join(added)}))
     for source in sources.values():
         notices += [*source.notices, *reading.notices(source), *_origin(source)]
         if job.streaming and source.num_samples and source.name in job.dataset:

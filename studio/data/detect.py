@@ -1,6 +1,8 @@
 """The format of a file or folder that no registry describes, read off its first rows."""
 
-from dataclasses import replace
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,30 +19,69 @@ USERS = ("user", "human")
 ASSISTANTS = ("assistant", "gpt", "model", "bot")
 PAIRS = (("chosen", "rejected"), ("chosen_messages", "rejected_messages"))
 VERDICTS = ("kto_tag", "label")  # of a yes/no: an answer marked good or bad
-NUM_PEEK_ROWS = 20
+OPTIONAL = ("system", "history", "tools")
+NUM_FIRST_ROWS = 20
+NUM_PEEK_ROWS = 1_000  # that are looked through for columns: a row of JSON may leave out what is empty
+
+
+@dataclass(frozen=True)
+class Peeked:
+    """`rows`: the first ones. `row`: each column that is found with the first value that is one. `late`: the optional
+    columns that may come below, which cost nothing where they never do."""
+
+    rows: tuple[dict, ...]
+    row: dict
+    late: tuple[str, ...]
+
+    def may_have(self, name: str) -> bool:
+        return name in self.row or name in self.late
 
 
 def source_of(path: Path) -> Source:
     """How to read `path`. Raises StudioError where no known columns are found, with the columns there are."""
     source = Source(name=path.name, path=path, media_dir=path if path.is_dir() else path.parent)
-    rows = [raw for _, raw in islice(reading.read_rows(source), NUM_PEEK_ROWS) if isinstance(raw, dict)]
-    if not rows:
+    peeked = peek(source)
+    row, pair = peeked.row, _pair(peeked.row)
+    if not peeked.rows:
         raise StudioError("data_not_objects", file=path)
-    rows = [{name: _listed(value) for name, value in raw.items()} for raw in rows]
-    row = _merged(rows)
-    pair = _pair(row)
     source = replace(source, ranking=pair is not None)
-    if pair and _is_talk(row[pair[0]]):
-        return _chat(source, pair[0], rows, None)
-    for name in CHATS:
+    question = next((name for name in QUESTIONS if _is_turns(row.get(name))), None)
+    if pair and _is_talk(row[pair[0]], row.get(question)):
+        return _chat(source, pair[0], peeked, None)
+    for name in (*CHATS, *([question] if pair and question else [])):
         if isinstance(row.get(name), list):
-            return _chat(source, name, rows, name)
-    columns = _columns(row)
-    if columns is None and len(rows) == 1 and any(isinstance(value, list) for value in row.values()):
+            return _chat(source, name, peeked, name)
+    columns = _columns(peeked)
+    if columns is None and len(peeked.rows) == 1 and any(isinstance(value, list) for value in row.values()):
         raise reading.one_object(path, row)
     if columns is None:
         raise StudioError("data_columns_unknown", file=path, columns=", ".join(map(str, row)) or "–")
+    if question and question == columns.prompt:
+        raise StudioError("data_question_turns", file=path, question=question, answer=columns.response)
     return replace(source, columns=columns)
+
+
+def peek(source: Source) -> Peeked:
+    """What the first rows show. Raises StudioError where one of them cannot be read; below it is told when all are."""
+    read = (raw for _, raw in reading.read_rows(source))
+    first = list(islice(read, NUM_FIRST_ROWS))
+    is_whole = len(first) < NUM_FIRST_ROWS
+    row: dict = {}
+    _merge(row, first)
+    with suppress(StudioError):
+        if not is_whole:
+            _merge(row, islice(read, NUM_PEEK_ROWS - NUM_FIRST_ROWS))
+            is_whole = next(read, None) is None
+    is_table = reading.files_of(source)[0].suffix.lower() not in reading.JSON
+    rows = tuple({name: _listed(value) for name, value in raw.items()} for raw in first if isinstance(raw, dict))
+    return Peeked(rows, row, () if is_whole or is_table else ("input", *OPTIONAL))
+
+
+def _merge(row: dict, raws: Iterable[object]) -> None:
+    for raw in raws:
+        for name, value in raw.items() if isinstance(raw, dict) else ():
+            if row.get(name) is None:
+                row[name] = _listed(value)
 
 
 def _listed(value: object) -> object:
@@ -51,19 +92,14 @@ def _pair(row: dict) -> tuple[str, str] | None:
     return next((pair for pair in PAIRS if all(name in row for name in pair)), None)
 
 
-def _is_talk(value: object) -> bool:
-    """Whether an answer is a whole conversation: then nothing else of the row is needed."""
-    return isinstance(value, list) and len(value) > 1 and all(isinstance(turn, dict) for turn in value)
+def _is_turns(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(turn, dict) for turn in value)
 
 
-def _merged(rows: list[dict]) -> dict:
-    """Each column with the first value that is one: rows may leave some out."""
-    merged: dict = {}
-    for raw in rows:
-        for name, value in raw.items():
-            if merged.get(name) is None:
-                merged[name] = value
-    return merged
+def _is_talk(answer: object, question: list | None) -> bool:
+    """Whether an answer is a whole conversation: then nothing else of the row is needed. It is none where it goes on
+    behind the messages of `question`."""
+    return _is_turns(answer) and len(answer) > 1 and (question is None or answer[0] == question[0])
 
 
 def _judged(row: dict) -> dict[str, str]:
@@ -80,29 +116,30 @@ def _media(row: dict) -> dict[str, str]:
     return {kind: name for kind, name in named.items() if name}
 
 
-def _columns(row: dict) -> Columns | None:
+def _columns(peeked: Peeked) -> Columns | None:
+    row = peeked.row
     judged = _judged(row)
     answer = next((name for name in ANSWERS if name in row), None)
     question = next((name for name in QUESTIONS if name in row and name != answer), None)
     if question and (answer or "chosen" in judged):
-        query = "input" if "input" in row and question != "input" else None
-        optional = {key: key for key in ("system", "history", "tools") if key in row} | judged | _media(row)
+        query = "input" if peeked.may_have("input") and question != "input" else None
+        optional = {key: key for key in OPTIONAL if peeked.may_have(key)} | judged | _media(row)
         return Columns.none(prompt=question, query=query, response=answer, **optional)
     text = next((name for name in TEXTS if name in row), None)
     return Columns.none(prompt=text) if text else None
 
 
-def _chat(source: Source, column: str, rows: list[dict], messages_column: str | None) -> Source:
-    """A set whose `column` is a conversation. `messages_column` is None where its answers are conversations."""
-    row = _merged(rows)
-    optional = {key: key for key in ("system", "tools") if key in row} | _media(row)
-    columns = Columns.none(messages=messages_column, **optional, **_judged(row))
-    messages = [m for raw in rows for m in raw.get(column) or () if isinstance(m, dict)]
-    if any("role" in message for message in messages):
+def _chat(source: Source, column: str, peeked: Peeked, messages: str | None) -> Source:
+    """A set whose `column` is a conversation. `messages` is None where its answers are conversations."""
+    row = peeked.row
+    optional = {key: key for key in ("system", "tools") if peeked.may_have(key)} | _media(row)
+    columns = Columns.none(messages=messages, **optional, **_judged(row))
+    turns = [turn for raw in peeked.rows for turn in raw.get(column) or () if isinstance(turn, dict)]
+    if any("role" in turn for turn in turns):
         role_tag, content_tag, tags = "role", "content", Tags.of_openai()
     else:
         role_tag, content_tag, tags = "from", "value", Tags()
-    used = {str(message.get(role_tag)) for message in messages}
+    used = {str(turn.get(role_tag)) for turn in turns}
     tags = replace(
         tags,
         role_tag=role_tag,

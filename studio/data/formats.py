@@ -19,13 +19,15 @@ from studio.data.source import Columns, Source, Tags
 
 PLACEHOLDER = re.compile(r"\{\{\s*([^\W\d]\w*)\s*\}\}")
 JUDGED = ("chosen", "rejected")
+THOUGHTS = ("reasoning_content", "reasoning")  # of an answer, as endpoints write beside it what the model thought
+DEVELOPER = "developer"  # OpenAI's newer name of the system's role
 LISTS = ("history", "messages", "chosen", "rejected", *media.MARKS)
 VERDICTS = {"true": True, "1": True, "false": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One example. `unfilled` names the `{{placeholders}}` still in it."""
+    """One example. `filled` names the `{{placeholders}}` that were in it, `unfilled` those that still are."""
 
     messages: tuple[dict, ...] = ()
     tools: tuple[dict, ...] = ()
@@ -36,6 +38,7 @@ class Row:
     images: tuple[str, ...] = ()
     videos: tuple[str | tuple[str, ...], ...] = ()
     audios: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
 
     @property
     def media(self) -> tuple[str, ...]:
@@ -50,9 +53,10 @@ def to_row(source: Source, raw: object, placeholders: dict[str, str] | None = No
     filler = Filler(placeholders or {})
     try:
         fields = {name: filler.fill(unpacked(name, raw.get(column))) for name, column in _named(source.columns)}
+        marks = {"filled": tuple(filler.filled), "unfilled": filler.unfilled()}
         if source.is_text:
             text = _text(source.columns, raw, fields)
-            return Row(text=text, unfilled=filler.unfilled(), **media.of_row(source, fields, [text]))
+            return Row(text=text, **marks, **media.of_row(source, fields, [text]))
         messages = _alpaca(source, raw, fields) if source.formatting == "alpaca" else _chat(source, raw, fields)
         rejected = None
         if source.ranking:
@@ -60,7 +64,7 @@ def to_row(source: Source, raw: object, placeholders: dict[str, str] | None = No
             messages.append(chosen)
         tools, good = toolcalls.parse_tools(fields.get("tools")), _verdict(source.columns, raw)
         found = media.of_row(source, fields, [message.get("content") or "" for message in messages])
-        return Row(tuple(messages), tools, None, filler.unfilled(), rejected, good, **found)
+        return Row(tuple(messages), tools, rejected=rejected, good=good, **marks, **found)
     except Problem as problem:
         return problem
     except RecursionError:
@@ -96,11 +100,12 @@ def unpacked(name: str, text: object) -> object:
 
 
 class Filler:
-    """Replaces `{{name}}` in nested strings and remembers the names nobody gave."""
+    """Replaces `{{name}}` in nested strings and remembers the names, also those that nobody gave."""
 
     def __init__(self, values: dict[str, str]) -> None:
         self.values = values
         self.missing: dict[str, None] = {}
+        self.filled: dict[str, None] = {}
 
     def fill(self, value: object) -> object:
         if isinstance(value, str):
@@ -118,10 +123,9 @@ class Filler:
 
     def _one(self, match: re.Match) -> str:
         name = match[1]
-        if name in self.values:
-            return str(self.values[name])
-        self.missing[name] = None
-        return match[0]
+        known = name in self.values
+        (self.filled if known else self.missing)[name] = None
+        return str(self.values[name]) if known else match[0]
 
 
 def _text(columns: Columns, raw: dict, fields: dict) -> str:
@@ -187,7 +191,8 @@ def _alpaca(source: Source, raw: dict, fields: dict) -> list[dict]:
 def _string(column: str | None, raw: dict, value: object, needed: bool = True) -> str:
     """The text of a column; a needed column must be there, and null is the empty text."""
     if needed and (column is None or column not in raw):
-        raise Problem("missing_column", {"column": column, "found": ", ".join(map(str, raw))})
+        found = {"column": column, "name": "prompt", "found": ", ".join(map(str, raw))}
+        raise Problem("missing_column" if column else "unnamed_column", found)  # of those needed, one may be unnamed
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -205,7 +210,7 @@ def _chat(source: Source, raw: dict, fields: dict) -> list[dict]:
     for kind, found in media.lift(turns, tags.content_tag).items():
         fields[kind] = [*(fields.get(kind) or ()), *found]
     messages = _system(_string(columns.system, raw, fields.get("system"), needed=False))
-    if turns and tags.system_tag and turns[0].get(tags.role_tag) == tags.system_tag:
+    if turns and is_system(turns[0], tags):
         messages = _system(_content(turns.pop(0), tags, 1))
     roles = _roles(tags)
     expected, previous = "user", None
@@ -224,13 +229,19 @@ def _chat(source: Source, raw: dict, fields: dict) -> list[dict]:
     return messages
 
 
+def is_system(turn: dict, tags: Tags) -> bool:
+    """Whether a message, the first one, is the system's."""
+    return bool(tags.system_tag) and turn.get(tags.role_tag) in (tags.system_tag, DEVELOPER)
+
+
 def _turns(source: Source, raw: dict, fields: dict) -> list[dict]:
     """The messages of a conversation; of a pair that has no column for them, what stands before the better answer."""
     column, turns = source.columns.messages, fields.get("messages")
     if column is None and source.ranking and isinstance(fields.get("chosen"), list):
         column, turns = source.columns.chosen, fields["chosen"][:-1]
     if column is None or column not in raw:
-        raise Problem("missing_column", {"column": column, "found": ", ".join(map(str, raw))})
+        found = {"column": column, "name": "messages", "found": ", ".join(map(str, raw))}
+        raise Problem("missing_column" if column else "unnamed_column", found)
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
         raise Problem("not_messages", {"column": column})
     return [dict(turn) for turn in turns]
@@ -252,17 +263,25 @@ def _names(tags: Tags, side: str) -> str:
 
 def _turn(turn: dict, role: str, tags: Tags, number: int) -> dict:
     calls = turn.get("tool_calls")
+    thought = _thought(turn, tags) if role in ("assistant", "function_call") else ""
     if role == "function_call" and not calls:
-        thought, calls = toolcalls.parted(_content(turn, tags, number))
+        said, calls = toolcalls.parted(_content(turn, tags, number))
         called = {"role": "assistant", "tool_calls": toolcalls.parse_calls(calls, number)}
-        return called | {"content": thought} if thought else called
+        return called | {"content": thought + said} if thought + said else called
     if calls and role in ("assistant", "function_call"):
         content = _content(turn, tags, number) if turn.get(tags.content_tag) else ""
-        return {"role": "assistant", "content": content, "tool_calls": toolcalls.parse_calls(calls, number)}
+        return {"role": "assistant", "content": thought + content, "tool_calls": toolcalls.parse_calls(calls, number)}
     content = _content(turn, tags, number)
     if role == "assistant" and not content.strip():
         raise Problem("empty_turn", {"turn": number})
-    return _message(role, content)
+    return _message(role, thought + content)
+
+
+def _thought(turn: dict, tags: Tags) -> str:
+    """What an answer was thought out with, where it stands beside the answer and not in it."""
+    found = next((turn[key] for key in THOUGHTS if isinstance(turn.get(key), str) and turn[key].strip()), None)
+    is_said = str(turn.get(tags.content_tag)).lstrip().startswith("<think>")
+    return "" if found is None or is_said else media.thought(found)
 
 
 def _content(turn: dict, tags: Tags, number: int) -> str:

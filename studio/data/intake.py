@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from studio import paths, text
-from studio.data import formats, media, mixing, reading, rows
+from studio.data import formats, media, mixing, reading, rows, unread
 from studio.data.encode import NUM_CHUNK_ROWS, Encoded, Encoder
 from studio.data.formats import Row
 from studio.data.problem import Problem
@@ -28,7 +28,7 @@ from studio.data.source import Source
 from studio.data.tokens import FAST
 from studio.errors import StudioError
 
-VERSION = 1  # raised when the same input is encoded otherwise than before
+VERSION = 3  # raised when the same input is encoded otherwise than before
 Progress = Callable[[str, int, int, str], None]
 
 
@@ -115,7 +115,9 @@ class Intake:
                 tally.drop(number, row)
             else:
                 canonical.append((number, row))
+                tally.filled(row.filled)
                 tally.unfilled(row.unfilled)
+                tally.unread(unread.names(source, raw))
         return canonical
 
     def _key(self, source: Source, need: Need | None) -> str:

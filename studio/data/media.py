@@ -60,12 +60,17 @@ def refuse(kinds: Iterable[str]) -> None:
         raise Problem("media", {"column": kind})
 
 
+def thought(text: str) -> str:
+    """What was thought before an answer, as it stands in front of it."""
+    return f"<think>\n{text}\n</think>\n\n"
+
+
 def _part(part: object, number: int, tag: str, lifted: dict[str, list]) -> str:
     kind = _kind(part)
     if kind in TEXTS:
         return _written(part)
     if kind == "reasoning":
-        return f"<think>\n{_written(part)}\n</think>\n\n"
+        return thought(_written(part))
     if kind not in PARTS:
         raise Problem("turn_not_text", {"turn": number, "tag": tag})
     value = part.get(kind) or part.get("url") or part.get("path") or part.get("value")

@@ -42,7 +42,9 @@ def read_rows(source: Source) -> Iterator[tuple[int, object]]:
 def files_of(source: Source) -> list[Path]:
     """The files of the set, sorted. Raises StudioError if they are not here, or not of one readable kind."""
     if source.path is None:
-        raise StudioError("data_not_downloaded", name=source.name, where=source.hub[0][1])
+        kind, where = source.hub[0]
+        is_script = kind == "script_url"
+        raise StudioError("data_script" if is_script else "data_not_downloaded", name=source.name, where=where)
     try:
         return _found(source, source.path)
     except OSError as error:
@@ -200,10 +202,19 @@ def _batches(file: Path, open_batches: Callable[[], Iterator]) -> Iterator[dict]
         for batch in open_batches():
             batch.validate(full=True)  # a damaged one would read beyond its memory
             size = max(1, MAX_BATCH_BYTES * batch.num_rows // max(1, batch.nbytes))
+            nested = [field.name for field in batch.schema if "struct<" in str(field.type)]
             for start in range(0, batch.num_rows, size):  # an .arrow may be a single batch, and a row a book
-                yield from batch.slice(start, size).to_pylist()
+                for row in batch.slice(start, size).to_pylist():
+                    yield row | {name: _without_nulls(row[name]) for name in nested}
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise StudioError("data_unreadable", file=file, why=str(error).rstrip(".\n ")) from None
+
+
+def _without_nulls(value: object) -> object:
+    """Arrow gives each object in a column the keys of all of them: those that it lacks are null."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 READERS = {

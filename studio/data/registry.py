@@ -25,7 +25,8 @@ ONLINE, REMOTE = "ONLINE", "REMOTE:"  # LLaMA-Factory's words for "the sets, or 
 TEXTS = ("split", "subset", "folder", "revision")
 LOCAL = ("file:", "local:", "memory:")  # addresses on this machine
 
-__all__ = ["INFO", "entries", "find", "folder", "is_elsewhere", "lint", "listed", "load", "parse_entry", "usable"]
+__all__ = ["INFO", "entries", "find", "folder", "is_elsewhere", "lint", "listed", "load", "parse_entry", "path_of",
+           "usable"]  # fmt: skip
 
 
 def folder(dataset_dir: str | Path) -> Path:
@@ -92,7 +93,7 @@ def is_elsewhere(name: str, dataset_dir: str | Path) -> bool:
 def _find(name: str, dataset_dir: str | Path) -> Source:
     if dataset_dir == ONLINE:
         return _of_hub(name)
-    path, is_path = _path(name)
+    path, is_path = path_of(name)
     known: dict[str, object] = {}
     for place in _registries(dataset_dir, needed=not is_path):
         known |= entries(place)
@@ -100,7 +101,7 @@ def _find(name: str, dataset_dir: str | Path) -> Source:
             return parse_entry(name, known[name], place)
     if is_path:
         return detect.source_of(path)
-    beside, is_beside = _path(str(Path(dataset_dir) / name))
+    beside, is_beside = path_of(str(Path(dataset_dir) / name))
     if path.suffix.lower() in reading.READERS and is_beside and beside.is_file():
         return detect.source_of(beside)
     if remote.OWNED_ID.fullmatch(name) and path.suffix.lower() not in reading.READERS:
@@ -110,7 +111,7 @@ def _find(name: str, dataset_dir: str | Path) -> Source:
     raise StudioError(key, name=name, path=name, nearest=", ".join(nearest), info=INFO)
 
 
-def _path(name: str) -> tuple[Path, bool]:
+def path_of(name: str) -> tuple[Path, bool]:
     """The path that a name may be, and whether something is there."""
     try:
         path = Path(name).expanduser()

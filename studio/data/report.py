@@ -87,7 +87,8 @@ class Tally:
     """Counts while one source is encoded; `facts` is what its store keeps."""
 
     def __init__(self) -> None:
-        self.facts: dict = {"read": 0, "truncated": 0, "unlearned": 0, "unfilled": {}, "reasons": {}, "dropped": []}
+        self.facts: dict = {"read": 0, "truncated": 0, "unlearned": 0, "filled": {}, "unfilled": {}, "unread": {},
+                            "reasons": {}, "dropped": []}  # fmt: skip
 
     def drop(self, row_number: int, problem: Problem) -> None:
         reasons = self.facts["reasons"]
@@ -100,8 +101,16 @@ class Tally:
         counts = self.facts.setdefault("verdicts", {"good": 0, "bad": 0})
         counts["good" if good else "bad"] += 1
 
+    def filled(self, names: Iterable[str]) -> None:
+        self.facts["filled"].update(dict.fromkeys(names, True))
+
     def unfilled(self, names: Iterable[str]) -> None:
         counts = self.facts["unfilled"]
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
+
+    def unread(self, names: Iterable[str]) -> None:
+        counts = self.facts["unread"]
         for name in names:
             counts[name] = counts.get(name, 0) + 1
 
@@ -128,11 +137,22 @@ def complete(report: Report, notices: Iterable[Notice], files: dict[str, str]) -
     return replace(report, notices=(*notices, *report.notices), files=files)
 
 
+def unused(placeholders: Iterable[str], facts: dict[str, dict]) -> Iterator[Notice]:
+    """Of placeholders that stand in none of the rows: what was to be put for them has no effect."""
+    unused = [name for name in placeholders if not any(name in fact["filled"] for fact in facts.values())]
+    if unused:
+        marks = ", ".join(f"{{{{{name}}}}}" for name in unused)
+        yield Notice("data_placeholders_unused", {"placeholders": marks, "sets": ", ".join(facts)})
+
+
 def _notices(name: str, fact: dict) -> Iterator[Notice]:
     if fact["unfilled"]:
         placeholders = ", ".join(f"{{{{{mark}}}}}" for mark in fact["unfilled"])
         values = {"name": name, "placeholders": placeholders, "count": max(fact["unfilled"].values())}
         yield Notice("data_unfilled", values)
+    if fact["unread"]:
+        values = {"name": name, "keys": ", ".join(fact["unread"]), "count": max(fact["unread"].values())}
+        yield Notice("data_unread", values)
     if fact["unlearned"]:
         yield Notice("data_unlearned_turns", {"name": name, "count": fact["unlearned"]})
     if verdicts := fact.get("verdicts"):

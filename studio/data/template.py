@@ -53,8 +53,8 @@ class ChatTemplate:
 
     `enable_thinking` as in LLaMA-Factory: an answer without a thought gets an empty one, to be learned (True) or as
     part of the prompt (False); None leaves answers as they are. `every_turn`: earlier answers are learned too, so files
-    of ours keep their thoughts, which at inference they drop. `tools`: the server can read the calls it writes.
-    `variables`: what a request gives the template besides.
+    of ours keep their thoughts, which at inference they drop unless `keep_thoughts` is set. `tools`: the server can
+    read the calls it writes. `variables`: what a request gives the template besides.
     """
 
     name: str | None
@@ -63,6 +63,7 @@ class ChatTemplate:
     default_system: str | None = None
     enable_thinking: bool | None = True
     every_turn: bool = False
+    keep_thoughts: bool = False
     stop_words: tuple[str, ...] = ()
     replace_eos: bool = False
     efficient_eos: bool = False
@@ -96,7 +97,7 @@ class ChatTemplate:
     def _fill(self, messages: Sequence[dict]) -> Rendered | None:
         """By the skeleton of these roles; None where more than roles and words decides the text."""
         said = [marks.without(words) for m in messages if type(words := m.get("content")) is str and len(m) == 2]
-        plain = len(said) == len(messages) and all(said) and not any("</think>" in words for words in said)
+        plain = len(said) == len(messages) and all(said) and not any("think>" in words for words in said)
         if not plain or self.tokens.split_special:
             return None
         roles = tuple(message["role"] for message in messages)
@@ -151,7 +152,8 @@ class ChatTemplate:
     def _variables(self) -> dict:
         given = {"enable_thinking": self.enable_thinking, "eos_token": self.eos_token}
         if self.ours:
-            given |= {"cut": marks.CUT, "every_turn": self.every_turn, "default_system": self.default_system}
+            given |= {"cut": marks.CUT, "every_turn": self.every_turn, "keep_thoughts": self.keep_thoughts}
+            given |= {"default_system": self.default_system}
         given = {name: value for name, value in given.items() if value is not None}
         return marks.in_strings(self.variables, marks.without) | self.tokens.special | given
 

@@ -71,10 +71,10 @@ def columns(words: list[str], t: Catalogue) -> int:
         there = endpoint.of(runs.find(given["server"]).folder)
         if there is None:
             raise StudioError("asking_no_server", run=given["server"])
-        asker = asking.connect(f"{there.url}/v1", given["model"], there.key)
+        asker = asking.connect(f"{there.url}/v1", given["model"], there.key, **asking.PATIENCE)
     else:
         key = os.environ.get(given["key_variable"] or "OPENAI_API_KEY", "")
-        asker = asking.connect(given["api_base"], given["model"], key)
+        asker = asking.connect(given["api_base"], given["model"], key, **asking.PATIENCE)
     rows = [raw for _, raw in islice(reading.read_rows(Source(name=path.name, path=path)), NUM_ROWS)]
     entry = asking.suggest_columns(rows, asker)
     print(json.dumps(entry, ensure_ascii=False, indent=2))
@@ -112,6 +112,8 @@ def _tell(report, t: Catalogue) -> None:
         shown = ", ".join(map(str, numbers[:NUM_SHOWN])) + (" …" if len(numbers) > NUM_SHOWN else "")
         reason = t(f"asking.refused_{reason}")
         print(t("asking.sql_left_out", count=len(numbers), reason=reason, numbers=shown), file=sys.stderr)
+    if report.num_over:
+        print(t("asking.sql_over", count=report.num_over), file=sys.stderr)
     if len(report.parts) > 1 and report.shared:
         print(t("asking.sql_shared", count=len(report.shared), names=", ".join(sorted(report.shared)[:NUM_SHOWN])))
     elif len(report.parts) > 1:

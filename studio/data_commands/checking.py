@@ -40,7 +40,9 @@ def check(words: list[str], t: Catalogue) -> int:
     if as_json:
         print(json.dumps(_mapping(found, made, t), ensure_ascii=False))
     else:
-        _print(found, made, t)
+        _print(found, source, t)
+        if made:
+            print(sentence(made, t))
     return FOUND_ERRORS if any(finding.severity == "error" for finding in left) else 0
 
 
@@ -86,15 +88,14 @@ def _one(source: Source | None, found: tuple[Finding, ...]) -> Source:
     return source
 
 
-def _print(found: tuple[Finding, ...], made: Made | None, t: Catalogue) -> None:
+def _print(found: tuple[Finding, ...], source: Source | None, t: Catalogue) -> None:
+    several = any(source is None or finding.source != source.name for finding in found)
     for finding in found:
-        severity = t(f"data_commands.{finding.severity}")
-        print(f"{MARKS[finding.severity]} {severity} · {finding.title(t)} [{finding.code}]")
+        severity, where = t(f"data_commands.{finding.severity}"), f" · {finding.source}" if several else ""
+        print(f"{MARKS[finding.severity]} {severity}{where} · {finding.title(t)} [{finding.code}]")
         print(f"    {finding.text(t)}")
     counts = {severity: sum(finding.severity == severity for finding in found) for severity in doctor.SEVERITIES}
     print(t("data_commands.found", **counts) if found else t("data_commands.healthy"))
-    if made:
-        print(sentence(made, t))
 
 
 def _mapping(found: tuple[Finding, ...], made: Made | None, t: Catalogue) -> dict[str, Any]:

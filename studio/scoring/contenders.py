@@ -5,7 +5,7 @@ long as no part (a data set or a benchmark's task) is answered twice.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,11 @@ from studio.scoring import metrics, predictions
 BENCHMARK_SAMPLES = "benchmark_samples.jsonl"
 CORRECT = "correct"
 NATS = "nll"  # of a label's token; the lower, the better
+# What decides about an answer besides who gives it, and about a judge's score besides the answer.
+ASKED = ("template", "system_prompts", "n_shot", "shots_dataset", "predict_turns", "cutoff_len", "max_new_tokens",
+         "do_sample", "enable_thinking", "quantization_bit")  # fmt: skip
+EXAMINED = ("template", "n_shot", "split", "lang", "apply_chat_template", "quantization_bit")
+JUDGED = ("judge_model", "judge_rubric", "judge_api_base", "judge_server")
 
 Key = tuple  # what an answer answers: the same in every run of the same rows
 
@@ -28,7 +33,7 @@ Key = tuple  # what an answer answers: the same in every run of the same rows
 class Answers:
     """A contender's answers to one part. `values`: score → (rows,), NaN where there is none; `tokens`: of each label.
     `labels` and `questions` (None where unknown) tell whether two runs had the same rows; `places`: the lines in
-    `source`, for showing them."""
+    `source`, for showing them. `asked`: the keys and values that they were asked and judged by, as far as known."""
 
     source: Path
     keys: tuple[Key, ...]
@@ -37,6 +42,13 @@ class Answers:
     tokens: np.ndarray
     places: tuple[int, ...]
     questions: tuple[str | None, ...]
+    asked: dict[str, Any] = field(default_factory=dict)
+
+    def unlike(self, other: "Answers") -> dict[str, tuple[Any, Any]]:
+        """What was asked or judged otherwise than there: key → the value there, and here."""
+        both = self.asked.keys() & other.asked.keys()
+        pairs = {key: (other.asked[key] or None, self.asked[key] or None) for key in self.asked if key in both}
+        return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
 @dataclass(frozen=True)
@@ -72,14 +84,17 @@ def gather(folders: Sequence[Path]) -> list[Contender]:
 
 
 def _read(folder: Path) -> Contender:
-    job = _yaml(folder / run_files.JOB)
+    own_job = _yaml(folder / run_files.JOB)
+    job = _answered(own_job)
     model, adapters = str(job.get("model_name_or_path") or ""), tuple(_listed(job.get("adapter_name_or_path")))
     parts, exams = {}, {}
     if predictions.file_of(folder):
-        parts = dict(_predicted(predictions.read(folder)))
+        asked = _chosen(job, ASKED) | (_chosen(own_job, JUDGED) if any(map(own_job.get, JUDGED)) else {})
+        parts = {part: replace(answers, asked=asked) for part, answers in _predicted(predictions.read(folder))}
     sat = folder.is_dir() and (folder / BENCHMARK_SAMPLES).is_file()
     if sat:
-        exams = dict(_examined(folder))
+        asked = _chosen(own_job, EXAMINED)
+        exams = {task: replace(answers, asked=asked) for task, answers in _examined(folder)}
     if not parts and not sat:  # a benchmark whose right answers are not published has no part
         raise StudioError("predictions_missing", path=folder, name=predictions.PREDICTIONS)
     name = Path((adapters or (model,))[-1]).name or folder.name
@@ -87,6 +102,23 @@ def _read(folder: Path) -> Contender:
     own = frozenset(dataset for path in (*adapters, model) for dataset in _sets(_training(path)))
     before = str(_training(model).get("model_name_or_path") or "")
     return Contender(name, (folder,), model, adapters, (figures,), parts | exams, frozenset(exams), own, before)
+
+
+def _answered(job: dict[str, Any]) -> dict[str, Any]:
+    """The job that answered: of one which only scored or judged what was there, that of those predictions."""
+    seen = set()
+    while (name := job.get("predictions_from")) and name not in seen:
+        seen.add(name)
+        try:
+            place = predictions.place_of(str(name))
+        except StudioError:  # they are there no more
+            break
+        job = _yaml((place if place.is_dir() else place.parent) / run_files.JOB)
+    return job
+
+
+def _chosen(job: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: job[key] for key in keys if key in job}
 
 
 def _predicted(found: predictions.Predictions) -> Iterator[tuple[str, Answers]]:

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from studio.scoring import predictions
-from studio.scoring.contenders import NATS, Contender
+from studio.scoring.contenders import JUDGED, NATS, Contender
 from studio.scoring.report import Comparison, Measure, Part, Report
 from studio.text import Catalogue
 
 TONES = {1: "better", -1: "worse", 0: "unclear"}
 SAID = {1: "helped", -1: "forgot", 0: "neither"}
 FEW = 30  # rows below which an interval says little
-SHOWN = 1_500  # letters of a text
+SHOWN, SHORT = 1_500, 40  # letters of a text, of a setting
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,21 @@ def part_name(part: Part, t: Catalogue) -> str:
     return part.name or t("scoring.report.no_name")
 
 
+def unlike(report: Report, part: Part, t: Catalogue) -> Iterator[str]:
+    """A sentence for each contender that was asked or judged otherwise than the base."""
+    for contender, keys in zip(report.contenders, part.unlike, strict=True):
+        for word in ("asked_otherwise", "judged_otherwise"):
+            told = [f"{key} {_value(first)} / {_value(second)}" for key, (first, second) in keys.items()
+                    if (key in JUDGED) == (word == "judged_otherwise")]  # fmt: skip
+            if told:
+                yield t(f"scoring.report.{word}", name=contender.name, keys=t("scoring.report.comma").join(told))
+
+
+def _value(value: object) -> str:
+    words = "–" if value is None else " ".join(str(value).split())
+    return words if len(words) <= SHORT else f"{words[:SHORT]}…"
+
+
 def figure(key: str, value: float | None) -> str:
     """A score as it is shown."""
     if value is None or not math.isfinite(value):
@@ -118,6 +133,8 @@ def _part(report: Report, part: Part, t: Catalogue) -> Iterator[Block]:
     yield Heading(f"{part_name(part, t)} – {kind}, {t('scoring.report.num_rows', num=part.num_rows)}")
     if part.num_unequal:
         yield Words(t("scoring.report.unequal", num=part.num_unequal))
+    for line in unlike(report, part, t):
+        yield Words(line)
     several = len(report.contenders) > 1
     for place, contender in enumerate(report.contenders):
         if part.name not in contender.parts or (several and place == report.base):

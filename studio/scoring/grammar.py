@@ -34,7 +34,8 @@ WIDTHS = {"；": ";", "，": ",", "。": ".", "：": ":", "！": "!", "？": "?"
 KEYS = {"split", "fields", "widths", "trim"}
 FIELD_KEYS = {"name", "split", "required", "inner", "fields"}
 MISSING, EXTRA = "missing", "extra"
-LINE_KEYS = {"prompt", "predict", "label", "row", "dataset", "turn", "system"}  # of a line of predictions
+LINE_KEYS = {"prompt", "predict", "label", "row", "dataset", "turn", "system", "question", "thought", "cut", "others",
+             "broken"}  # of a line of predictions
 
 
 @dataclass(frozen=True)

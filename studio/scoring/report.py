@@ -21,7 +21,7 @@ import numpy as np
 from studio.errors import StudioError
 from studio.scoring import contenders as reading
 from studio.scoring import metrics, statistics
-from studio.scoring.contenders import CORRECT, NATS, Answers, Contender
+from studio.scoring.contenders import CORRECT, JUDGED, NATS, Answers, Contender
 from studio.scoring.statistics import Interval
 
 if TYPE_CHECKING:
@@ -60,13 +60,15 @@ class Measure:
 @dataclass(frozen=True)
 class Part:
     """A data set or a task. `leading`: the score its verdict goes by; `num_unequal`: answers whose rows had another
-    question or label in the base's run, and were not compared."""
+    question or label in the base's run, and were not compared. `unlike`: what each contender was asked or judged by
+    otherwise than the base, as `Answers.unlike`."""
 
     name: str
     kind: str
     num_rows: int
     measures: tuple[Measure, ...]
     num_unequal: int = 0
+    unlike: tuple[dict, ...] = ()
 
     @property
     def leading(self) -> Measure | None:
@@ -141,7 +143,9 @@ def _part(name: str, kind: str, found: Sequence[Contender], base: int) -> Part:
     measures = [_measure(key, answers, matched, base) for key in MEASURES]
     shown = tuple(measure for measure in measures if any(value is not None for value in measure.values))
     num_rows = max(len(own.keys) for own in answers if own is not None)
-    return Part(name, kind, num_rows, shown, sum(match[2] for match in matched if match is not None))
+    unlike = tuple({} if match is None else own.unlike(answers[base])
+                   for own, match in zip(answers, matched, strict=True))  # fmt: skip
+    return Part(name, kind, num_rows, shown, sum(match[2] for match in matched if match is not None), unlike)
 
 
 def _match(base: Answers, own: Answers) -> tuple[np.ndarray, np.ndarray, int]:
@@ -184,8 +188,9 @@ def _mean(answers: Answers, key: str) -> float | None:
 def _comparison(
     key: str, base: Answers, own: Answers, match: tuple[np.ndarray, np.ndarray, int]
 ) -> Comparison | None:
-    """None where no row is scored in both, or labels have other tokens, whose perplexities cannot be compared."""
-    if key not in base.values or key not in own.values:
+    """None where no row is scored in both, labels have other tokens, whose perplexities cannot be compared, or another
+    judge gave the scores."""
+    if key not in base.values or key not in own.values or (key == "judge" and own.unlike(base).keys() & {*JUDGED}):
         return None
     first, second, _ = match
     there = np.isfinite(base.values[key][first]) & np.isfinite(own.values[key][second])

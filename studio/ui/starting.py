@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio import runs
+from studio import paths, runs
 from studio.config import Job, load_preset, read_mapping
+from studio.data import registry
 from studio.errors import StudioError
 from studio.runs import claim
 
@@ -29,9 +30,16 @@ class Begun:
 def quickstart(placeholders: Mapping[str, str]) -> str:
     """Start the quickstart with the name and author asked for, as a run of that name; the run's id."""
     preset = load_preset("quickstart")
-    mapping = dict(preset.mapping) | {"placeholders": dict(placeholders)}
+    rows = [_shipped(name) for name in preset.mapping["dataset"]]
+    mapping = dict(preset.mapping) | {"placeholders": dict(placeholders), "dataset": rows}
     name = re.sub(r"[^\w.\-]+", "-", placeholders.get("name", "")).strip("-.")[:60]
     return begin(read_mapping("train", mapping).job, name).run_id
+
+
+def _shipped(name: str) -> str:
+    """A set that ships, by its path where the user's own registry has another of that name."""
+    found, shipped = registry.find(name, "data").path, paths.resource("data") / f"{name}.json"
+    return name if found and found.resolve() == shipped.resolve() else str(shipped)
 
 
 def start(job: Job) -> str:

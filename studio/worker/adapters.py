@@ -13,16 +13,21 @@ from studio.worker import quantization
 PISSA_INIT = "pissa_init"
 
 
-def prepare(model, job, place, folder: Path):
+def prepare(model, job, place, folder: Path, grown: bool = False):
     """The model with its trainable parameters set (and, for lora, wrapped by PEFT).
+
+    `grown`: the vocabulary has tokens that the model never saw. Those that the job adds are known without it.
 
     Raises StudioError where modules or layers that the job names do not exist, or an adapter is of another base model.
     """
     quantization.keep_trainable(model)
+    grown = grown or bool(job.resize_vocab or job.add_tokens or job.add_special_tokens)
+    # New rows of the vocabulary start from noise: what is saved and leaves them so would be of no use.
+    new = _vocabulary(model) if grown else []
     if job.finetuning_type == "lora":
-        model = _with_adapter(model, job, folder)
+        model = _with_adapter(model, job, folder, new)
     elif job.finetuning_type == "freeze":
-        _freeze(model, job)
+        _freeze(model, job, new)
     if not job.pure_bf16:
         for parameter in model.parameters():
             if parameter.requires_grad:
@@ -59,7 +64,7 @@ def put_on(model, paths: Sequence[str]):
     return model
 
 
-def _with_adapter(model, job, folder: Path):
+def _with_adapter(model, job, folder: Path, new: list[str]):
     given = list(job.adapter_name_or_path or [])
     continued = None if job.create_new_adapter or not given else given.pop()
     if continued:
@@ -69,7 +74,7 @@ def _with_adapter(model, job, folder: Path):
         print(f"continuing adapter {continued}", flush=True)
         return PeftModel.from_pretrained(model, continued, is_trainable=True)
     try:
-        wrapped = get_peft_model(model, _lora_config(job, model))
+        wrapped = get_peft_model(model, _lora_config(job, new))
     except ValueError as error:
         raise StudioError("lora_target_missing", targets=", ".join(job.lora_target), reason=str(error)) from error
     if job.pissa_init:
@@ -77,12 +82,9 @@ def _with_adapter(model, job, folder: Path):
     return wrapped
 
 
-def _lora_config(job, model) -> LoraConfig:
+def _lora_config(job, new: list[str]) -> LoraConfig:
     everything = list(job.lora_target) == ["all"]
-    saved = list(job.additional_target or [])
-    if job.resize_vocab or job.add_tokens or job.add_special_tokens:
-        # New rows of the vocabulary start from noise: an adapter that leaves them so would be of no use.
-        saved += [name for name in ("embed_tokens", "lm_head") if name not in saved and _has(model, name)]
+    saved = list(dict.fromkeys([*(job.additional_target or ()), *new]))
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=job.lora_rank,
@@ -100,8 +102,10 @@ def _lora_config(job, model) -> LoraConfig:
     )
 
 
-def _has(model, suffix: str) -> bool:
-    return any(name.split(".")[-1] == suffix for name, _ in model.named_modules())
+def _vocabulary(model) -> list[str]:
+    """The names of what reads and what writes tokens: `embed_tokens` and `lm_head` of most."""
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    return [name.split(".")[-1] for name, module in model.named_modules() if any(module is end for end in ends)]
 
 
 def _save_pissa_start(model, path: Path) -> None:
@@ -132,8 +136,12 @@ def _check_adapter(model, path: str) -> None:
                 raise StudioError("adapter_of_another_model", path=path, base=base or "?", module=name)
 
 
-def _freeze(model, job) -> None:
-    """Train the last `freeze_trainable_layers` blocks (the first, if negative), or those modules of them."""
+def _freeze(model, job, new: list[str]) -> None:
+    """Train the last `freeze_trainable_layers` blocks (the first, if negative), or those modules of them.
+
+    And beside them `freeze_extra_modules`, and those of `new`.
+    """
+    extras = [*(job.freeze_extra_modules or ()), *new]
     layers = next((m for n, m in model.named_modules() if isinstance(m, torch.nn.ModuleList)), None)
     count = job.freeze_trainable_layers
     if layers is None or not count or abs(count) > len(layers):
@@ -147,12 +155,12 @@ def _freeze(model, job) -> None:
             hit = set(name.split(".")) & wanted if wanted else {name}
             found |= hit
             parameter.requires_grad = bool(hit)
-    for extra in job.freeze_extra_modules or []:
+    for extra in extras:
         for name, parameter in model.named_parameters():
             if extra in name.split("."):
                 parameter.requires_grad = True
                 found.add(extra)
-    missing = ((wanted or set()) | set(job.freeze_extra_modules or [])) - found
+    missing = ((wanted or set()) | set(extras)) - found
     if missing:
         names = sorted({part for name, _ in chosen[0].named_parameters() for part in name.split(".")[:-1]})
         raise StudioError("freeze_modules_missing", missing=", ".join(sorted(missing)), known=", ".join(names))

@@ -44,14 +44,20 @@ def load_tokenizer(path: Path, job):
     return tokenizer
 
 
-def adopt_template(tokenizer, template) -> None:
-    """Let the tokenizer speak as it is trained: whoever loads it later finds this template and this end of answers."""
+def adopt_template(tokenizer, template) -> tuple[str, ...]:
+    """Let the tokenizer speak as it is trained: whoever loads it later finds this template and this end of answers.
+
+    Returns the tokens that it had to be given for that.
+    """
     if template is None:
-        return
-    tokenizer.add_tokens(list(template.tokens.missing(template.stop_words)), special_tokens=True)
+        return ()
+    known = tokenizer.get_vocab()
+    added = tuple(token for token in template.tokens.missing(template.stop_words) if token not in known)
+    tokenizer.add_tokens(list(added), special_tokens=True)
     tokenizer.chat_template = template.source
     if template.eos_token and template.eos_token in tokenizer.get_vocab():
         tokenizer.eos_token = template.eos_token
+    return added
 
 
 def end_ids(model, tokenizer, template) -> list[int]:

@@ -1,8 +1,10 @@
 """Features that are not built: their keys are errors only where they ask for something."""
 
+import json
+
 import pytest
 
-from studio.config import ConfigError, read_mapping
+from studio.config import ConfigError, read_arguments, read_mapping
 
 LEAST = {"model_name_or_path": "m", "dataset": "a"}
 
@@ -51,3 +53,24 @@ def test_a_later_choice_is_not_available_yet(key, value):
     with pytest.raises(ConfigError) as caught:
         read_mapping("train", LEAST | {key: value})
     assert [(it.key, it.code) for it in caught.value.problems] == [(key, "not_available_yet")]
+
+
+@pytest.mark.parametrize(("content", "passes"), [
+    ({"train_batch_size": "auto", "bf16": {"enabled": "auto"}, "zero_optimization": {"stage": 0}}, True),
+    ({"zero_optimization": {"stage": 3, "overlap_comm": True, "offload_param": {"device": "none"}}}, True),
+    ({"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu", "pin_memory": True}}}, False),
+    ({"zero_optimization": {"stage": 2, "cpu_offload": True}}, False),
+    ({"zero_optimization": {"stage": 0}, "optimizer": {"type": "OneBitAdam"}}, False),
+    ({"zero_optimization": "2"}, False),
+    ([], False),
+])
+def test_deepspeed_that_only_shares_is_passed_over_on_one_device(tmp_path, content, passes):
+    (tmp_path / "ds.json").write_text(json.dumps(content))
+    words = ["model_name_or_path=m", "dataset=a", f"deepspeed={tmp_path / 'ds.json'}"]
+    if passes:
+        told = {notice.code: notice.values["keys"] for notice in read_arguments("train", words).notices}
+        assert told == {"one_device": "deepspeed"}
+        words.append("devices=0,1")
+    with pytest.raises(ConfigError) as caught:
+        read_arguments("train", words)
+    assert caught.value.problems[0].key == ("devices" if passes else "deepspeed")

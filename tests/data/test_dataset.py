@@ -46,11 +46,18 @@ def test_rows_and_report(put, make_job, tokenizer_dir):
     assert json.loads(json.dumps(report.to_mapping()))["reasons"][0]["count"] == 1
 
 
-def test_placeholders_are_filled(put, make_job, tokenizer_dir):
+def test_what_is_not_read_is_told(put, make_job, tokenizer_dir):
+    rows = [row | {"reasoning": "R", "source": "x"} for row in pairs(2)] + pairs(1, "b")
+    (notice,) = data.load(make_job(dataset=[str(put("a.json", rows))]), tokenizer_dir).report.notices
+    assert (notice.code, notice.values["keys"], notice.values["count"]) == ("data_unread", "reasoning", 2)
+
+
+def test_placeholders_are_filled_and_those_that_stand_nowhere_told(put, make_job, tokenizer_dir):
     file = put("a.json", pairs(1, "I am {{{{name}}}}"))
-    job = make_job(dataset=[str(file)], placeholders={"name": "Ada"})
+    job = make_job(dataset=[str(file)], placeholders={"name": "Ada", "author": "Eve"})
     dataset = data.load(job, tokenizer_dir)
-    assert not dataset.report.notices
+    (notice,) = dataset.report.notices
+    assert (notice.code, notice.values["placeholders"]) == ("data_placeholders_unused", "{{author}}")
     tokenizer = data.chat_template(job, tokenizer_dir).tokens.tokenizer
     assert "I am Ada<|im_end|>" in tokenizer.decode(contents(dataset.train)[0], skip_special_tokens=False)
 
@@ -166,14 +173,15 @@ def test_tokenized_path(put, make_job, tokenizer_dir, tmp_path):
     assert refused(job, tokenizer_dir).key == "data_tokenized_foreign"
 
 
-def test_tokens_the_tokenizer_lacks_are_said(put, make_job, tokenizer_dir):
+def test_tokens_that_training_adds_are_said_unless_the_job_asks_for_them(put, make_job, tokenizer_dir):
     file = put("a.json", pairs(1))
     pieces = tokenizer_dir.parent / "pieces"
     job = make_job(dataset=[str(file)])
     report = data.load(job, pieces).report
-    assert [notice.code for notice in report.notices] == ["data_tokens_missing"]
-    added = data.load(job, pieces, extra_tokens=("<|im_end|>", "<|im_start|>"))
-    assert not added.report.notices and added.report.tokens < report.tokens
+    added = data.load(job, pieces, extra_tokens=("<|im_end|>", "<|im_start|>")).report
+    assert added.tokens < report.tokens and "<|im_end|>, <|im_start|>" in added.lines()[1]
+    asked = make_job(dataset=[str(file)], add_special_tokens=["<|im_end|>", "<|im_start|>"])
+    assert not data.load(asked, pieces, extra_tokens=asked.add_special_tokens).report.notices
 
 
 @pytest.mark.parametrize(

@@ -76,3 +76,40 @@ def test_a_column_that_begins_empty(put):
 def test_unknown_columns_are_named(put):
     with pytest.raises(StudioError, match="left, right"):
         detect.source_of(put("a.json", [{"left": "x", "right": "y"}]))
+
+
+LATE = {"input": "i", "system": "s", "history": [["a", "b"]]}
+
+
+@pytest.mark.parametrize("num_rows", [30, 1_200])
+def test_what_only_a_late_row_has_is_read(put, num_rows):
+    rows = [{"instruction": "x", "output": "y"}] * num_rows
+    source = detect.source_of(put("a.jsonl", [*rows, rows[0] | LATE]))
+    assert [turn["content"] for turn in formats.to_row(source, rows[0] | LATE).messages] == ["s", "a", "b", "x\ni", "y"]
+    talk = {"conversations": [{"from": "user", "value": "a"}, {"from": "assistant", "value": "b"}]}
+    source = detect.source_of(put("b.jsonl", [talk] * num_rows + [talk | {"system": "s"}]))
+    assert formats.to_row(source, talk | {"system": "s"}).messages[0]["content"] == "s"
+    assert detect.source_of(put("c.jsonl", rows)).columns.tools == ("tools" if num_rows > 1_000 else None)
+    assert detect.source_of(put("d.csv", "instruction,output\n" + "x,y\n" * num_rows)).columns.query is None
+
+
+def test_a_row_further_down_that_cannot_be_read_is_no_matter_here(put):
+    row = json.dumps({"instruction": "x", "output": "y"}) + "\n"
+    assert detect.source_of(put("a.jsonl", row * 30 + "{broken\n" + row)).columns.query == "input"
+    with pytest.raises(StudioError):
+        detect.source_of(put("b.jsonl", row * 3 + "{broken\n"))
+
+
+def test_pairs_behind_a_list_of_messages(put):
+    row = {"prompt": [{"role": "user", "content": "q"}], "chosen": [{"role": "assistant", "content": "good"}],
+           "rejected": [{"role": "assistant", "content": "bad"}]}  # fmt: skip
+    source = detect.source_of(put("a.jsonl", [row]))
+    assert (source.formatting, source.columns.messages, source.ranking) == ("openai", "prompt", True)
+    found = formats.to_row(source, row)
+    assert [one["content"] for one in (*found.messages, found.rejected)] == ["q", "good", "bad"]
+    whole = row | {name: row["prompt"] + row[name] for name in ("chosen", "rejected")}
+    assert detect.source_of(put("b.jsonl", [whole])).columns.messages is None
+    for more in ({}, {"label": True}):
+        with pytest.raises(StudioError) as error:
+            detect.source_of(put("c.jsonl", [{"prompt": row["prompt"], "completion": row["chosen"]} | more]))
+        assert (error.value.key, error.value.values["question"]) == ("data_question_turns", "prompt")

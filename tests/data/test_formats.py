@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from studio.data import formats
+from studio.data import formats, unread
 from studio.data.problem import Problem
 from studio.data.source import Columns, Source, Tags
 from studio.text import catalogue
@@ -93,6 +93,13 @@ def test_text():
     assert formats.to_row(source, {"text": " \n"}).code == "empty_text"
 
 
+@pytest.mark.parametrize("formatting, name", [("alpaca", "prompt"), ("openai", "messages")])
+def test_an_entry_that_names_no_question_is_told_so(formatting, name):
+    source = Source("s", formatting=formatting, columns=Columns.none(response="output"))
+    problem = formats.to_row(source, {"instruction": "x", "output": "y"})
+    assert problem.code == "unnamed_column" and name in problem.text(catalogue("en"))
+
+
 @pytest.mark.parametrize(
     ("raw", "code"),
     [
@@ -177,6 +184,32 @@ def test_parts_of_llama_factorys_next_format():
     assert row.messages[2]["content"] == "<think>\ntwo calls\n</think>\n\n"
     raw["messages"][2]["content"][1]["value"] = "{"
     assert formats.to_row(OPENAI, raw).code == "call_json"
+
+
+def test_reasoning_that_stands_beside_an_answer():
+    def answer(**keys):
+        turns = [{"role": "developer", "content": "be"}, {"role": "user", "content": "q"}]
+        row = formats.to_row(OPENAI, {"messages": [*turns, {"role": "assistant", "content": "a"} | keys]})
+        return row if isinstance(row, Problem) else said(row)[-1][1]
+
+    for key in ("reasoning_content", "reasoning"):
+        assert answer(**{key: "R"}) == "<think>\nR\n</think>\n\na"
+        assert answer(**{key: None}) == answer(**{key: " "}) == answer(**{key: {"a": 1}}) == "a"
+    assert answer(reasoning="R", content="<think>R</think>a") == "<think>R</think>a"
+    assert answer(reasoning="R", content=" ").code == "empty_turn"
+    call = {"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}], "content": None}
+    assert answer(reasoning="R", **call) == "<think>\nR\n</think>\n\n"
+
+
+def test_what_is_not_read_is_named():
+    turns = [{"role": "user", "content": "q", "name": "Ann", "id": "7"},
+             {"role": "assistant", "content": "a", "reasoning": "R", "weight": 0, "refusal": None}]  # fmt: skip
+    raw = {"messages": turns, "system": "s", "tools": [], "history": "", "source": "x"}
+    found = ("system", "messages.name", "messages.weight")
+    assert unread.names(OPENAI, raw) == unread.names(OPENAI, raw | {"messages": json.dumps(turns)}) == found
+    assert unread.names(ALPACA, raw | {"input": "i"}) == () and unread.names(OPENAI, ["no row"]) == ()
+    source = Source("a", columns=Columns.none(prompt="instruction", response="output"))
+    assert unread.names(source, {"instruction": "i", "input": "x", "reasoning": "R"}) == ("input", "reasoning")
 
 
 def test_a_pair_may_be_whole_conversations():

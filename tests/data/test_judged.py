@@ -144,3 +144,14 @@ def test_encoded_rows_are_kept_for_their_stage(make_job, tokenizer_dir, tmp_path
     with pytest.raises(StudioError) as caught:
         data.load(make_job(stage="sft", **keys), tokenizer_dir)
     assert caught.value.key == "data_tokenized_stage"
+
+
+def test_earlier_thoughts_are_kept_if_asked_and_none_are_made(make_job, tokenizer_dir):
+    thought = "<think>\nhm\n</think>\n\n"
+    turns = [*ASKED, {"role": "assistant", "content": "plain"}, *ASKED, {"role": "assistant", "content": f"{thought}b"}]
+    chat = [*turns, *ASKED, {"role": "assistant", "content": "last"}]
+    for preserve, stage in ((False, "dpo"), (True, "dpo"), (True, "kto")):
+        job = make_job(dataset=["x"], stage=stage, template="qwen3", preserve_thinking=preserve)
+        text = data.chat_template(job, tokenizer_dir).render(chat).text
+        assert text.count(thought) == preserve and "assistant\nplain" in text
+        assert text.endswith("<think>\n\n</think>\n\nlast<|im_end|>\n")

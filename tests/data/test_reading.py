@@ -76,6 +76,15 @@ def test_parquet_and_arrow(tmp_path):
         assert read(tmp_path / name) == numbered(ROWS)
 
 
+def test_objects_of_arrow_have_their_own_keys_alone(tmp_path):
+    rows = [
+        {"turns": [{"calls": [{"city": "Åbo"}]}], "tool": {"a": 1}, "last": None},
+        {"turns": [{"calls": [{}]}, {"said": [None, "x"]}], "tool": {"b": 2}, "last": "z"},
+    ]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet") == numbered(rows)
+
+
 def test_folder_is_read_in_order_and_of_one_kind(put, tmp_path):
     put("f/2.jsonl", [{"n": 2}])
     put("f/1.jsonl", [{"n": 1}])

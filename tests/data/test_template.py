@@ -242,6 +242,12 @@ def test_a_way_to_write_tools_can_be_chosen(tokenizer_dir, model):
     plain, hermes = (template.load("chatml", tokenizer_dir, tool_format=given) for given in (None, "qwen"))
     assert learned(plain.render(CALLED))[0].startswith("Action: f\nAction Input: {")
     assert learned(hermes.render(CALLED))[0].startswith('<tool_call>\n{"name": "f", ')
+    for name in ("mistral", "ministral", "mistral_small"):  # one form, not the beginning of another before it
+        own, other = (template.load(name, tokenizer_dir, tool_format=given) for given in (None, "qwen"))
+        assert learned(own.render(CALLED))[0].replace(" ", "").startswith('[TOOL_CALLS][{"name":"f",')
+        assert learned(other.render(CALLED))[0].startswith('<tool_call>\n{"name": "f", ')
+    empty = {"name": "f", "parameters": {"properties": {"x": None}, "required": None}}  # as some write what is nothing
+    assert "  - x (): \n" in plain.render(CALLED, tools=[{"type": "function", "function": empty}]).text
     assert plain.key != hermes.key and hermes.tools and plain.tools
     assert not template.load("glm4", tokenizer_dir).tools
     assert set(get_args(ToolFormat)) == set(template.tool_formats())
@@ -263,3 +269,19 @@ def test_a_filled_skeleton_is_what_jinja_writes(name, tokenizer_dir):
     empty = [{"role": "system", "content": ""}, *CHAT[1:]]
     assert chosen._fill(thought) is None and chosen._fill(empty) is None and chosen._fill(CALLED) is None
     assert chosen.render(empty).text == chosen.render(CHAT[1:]).text
+
+
+@pytest.mark.parametrize("name", ["qwen3", "deepseekr1"])
+def test_only_a_thought_that_begins_an_answer_is_one(name, tokenizer_dir):
+    mentions = ("Write `<think>`, and `</think>` at the end.", "A: <think>\nx\n</think>\n\nB", "see </think> here")
+    thoughts = ("<think>\nhm\n</think>\n\nyes", " <think>hm</think>yes")
+    loads = {given: template.load(name, tokenizer_dir, enable_thinking=given) for given in (None, True, False)}
+    for given, kept in (*zip(mentions, mentions, strict=True), *((thought, "yes") for thought in thoughts)):
+        asked, answered, last = CHAT[1], {"role": "assistant", "content": given}, {"role": "assistant", "content": kept}
+        [expected] = learned(loads[None].render([asked, last]))
+        assert learned(loads[False].render([asked, answered])) == [expected]
+        past = loads[None].render([asked, answered, *CHAT[3:]]).text
+        assert past == loads[None].render([asked, last, *CHAT[3:]]).text
+    for given in (*mentions, *thoughts, "<think>\nnever closed"):  # none of them gets an empty thought in front
+        chat = [CHAT[1], {"role": "assistant", "content": given}]
+        assert loads[True].render(chat) == loads[None].render(chat)

@@ -37,6 +37,9 @@ def test_sql_in_parts_and_checked(questions, capsys, tmp_path):
     assert "No database stands in two parts." in out and "SQL does not run" in err and "2, 4, 6" in err
     raw = dict(reading.read_rows(registry.find("s_val", "data")))[1]
     assert raw["system"] == f"Only this: {shop.SCHEMA}"
+    assert cli.main(["data", "sql", *questions, "--name", "few", "--split", "0.34,0.33"]) == 0
+    out, err = capsys.readouterr()
+    assert "few_train: 2 conv" in out and "2 rows are in no part" in err
 
 
 @pytest.mark.parametrize("words, said", [

@@ -66,9 +66,12 @@ def test_check_takes_a_job(studio, file, tmp_path):
     job = tmp_path / "job.yaml"
     job.write_text(f"model_name_or_path: nowhere/model\ndataset: {file}\noutput_dir: o\n")
     code, out, _ = studio("check", job)
-    assert code == 1 and "[empty]" in out and "[lens]" in out
+    assert code == 1 and "[empty]" in out and "[lens]" in out and "· mine.json ·" not in out
     assert studio("check", job, "--fix", "well")[0] == 0 and "well" in registry.load("data")
     assert studio("check", job, f"dataset=identity,{file}", "--fix", "other")[0] == 2
+    _, out, _ = studio("check", job, f"dataset=identity,{file}")
+    (empty,) = (line for line in out.splitlines() if "[empty]" in line)
+    assert "· mine.json ·" in empty and out.count("· identity ·") >= 2 and out.count("[lens]") == 2
     code, out, _ = studio("check", job, "dataset=identity", "placeholders.name=A", "placeholders.author=B")
     assert code == 0 and "[placeholders]" not in out
 

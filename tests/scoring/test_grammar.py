@@ -57,6 +57,7 @@ fields:
     ("fields: [{name: a, split: 3}]", "fields[1].split", "separator"), ("fields: [{split: x}]", "fields[1]", "name"),
     ("fields: [{name: a, fields: [b]}]", "fields[1]", "inner"), ("fields: [missing]", "fields[1]", "missing"),
     ("fields: [a]\nwidths: both", "widths", "either"), ("fields: [a]\nsplit: ''", "split", "separator"),
+    ("fields: [question]", "fields", "`question`"), ("fields: [a, others]", "fields", "`others`"),
     ("fields: [a, label]", "fields", "`label`"), ("fields: [x, {name: predict, split: ';'}]", "fields", "`predict`"),
     ("fields: &a [{name: x, split: ',', inner: ';', fields: *a}]", "–", "without end"), ("[" * 600, "–", "without end"),
     ("fields: [{name: a, required: maybe}]", "fields[1]", "required"), ("fields: [a]\ntrim: 1", "trim", "true"),

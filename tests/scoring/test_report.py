@@ -108,6 +108,41 @@ def test_as_a_file_in_both_languages(four):
     assert "<style" not in found.body_html(t) and page.STYLE
 
 
+def judged(folder, score, **keys):
+    """Forty rows with a judge's scores about `score`."""
+    evaluated(folder, [50.0 + n % 5 for n in range(40)])
+    predictions.write_scores(folder, [{"judge": score + n % 3 / 2, "f1": 50.0} for n in range(40)])
+    (folder / "job.yaml").write_text(json.dumps({"model_name_or_path": "org/base", "judge_model": "j"} | keys))
+    return folder
+
+
+def test_what_was_asked_or_judged_otherwise_is_told_and_another_judges_scores_are_not_compared(tmp_path):
+    base = judged(tmp_path / "a", 4, n_shot=None, max_new_tokens=16)
+    tuned = {"adapter_name_or_path": ["tuned"], "n_shot": 0}
+    like = judged(tmp_path / "b", 7, max_new_tokens=16, **tuned)
+    kind = judged(tmp_path / "c", 7, max_new_tokens=1024, judge_rubric="Be *kind*", judge_model="k", **tuned)
+    plain, found = report.compare([base, like]), report.compare([base, kind])
+    assert plain.parts[0].leading.key == "judge" and plain.parts[0].leading.comparisons[1].interval.verdict == 1
+    measures = {measure.key: measure for measure in found.parts[0].measures}
+    assert found.parts[0].leading.key == "f1" and measures["judge"].comparisons == (None, None)
+    for language in ("en", "zh"):
+        assert "max_new_tokens" not in plain.to_html(catalogue(language))
+        html = found.to_html(catalogue(language))
+        assert "max_new_tokens 16 / 1024" in html and "judge_model j / k" in html and "n_shot" not in html
+
+
+def test_evaluations_that_only_judged_are_of_those_who_answered(tmp_path, home):
+    answered = {name: judged(tmp_path / name, 4, **keys) for name, keys in
+                (("base", {}), ("tuned", {"adapter_name_or_path": ["tuned"]}))}  # fmt: skip
+    later = [judged(tmp_path / f"{name}-judged", 8 - 4 * (name == "base"), predictions_from=str(folder),
+                    model_name_or_path=None) for name, folder in answered.items()]  # fmt: skip
+    found = report.compare(later[::-1])
+    assert found.contenders[found.base].model == "org/base" and not found.contenders[found.base].adapters
+    assert found.parts[0].leading.comparisons[1 - found.base].interval.verdict == 1
+    (answered["base"] / "job.yaml").write_text(json.dumps({"predictions_from": str(later[0])}))  # round and round
+    assert not report.compare(later[:1]).contenders[0].model
+
+
 def test_rows_with_other_labels_are_left_out(tmp_path):
     labels = [f"label {n}" for n in range(3)]
     base = evaluated(tmp_path / "a", [10, 20, 30], labels=labels)

@@ -10,7 +10,7 @@ from wordsmith import Wordsmith
 
 from studio import paths
 from studio.config import STARTER
-from studio.data import registry
+from studio.data import formats, registry
 from studio.errors import StudioError
 from studio.text import catalogue
 from studio.ui import choices, uploads
@@ -125,6 +125,27 @@ def test_the_starter_is_built_for_a_look_through_it(own, monkeypatch):
     assert chosen.bring(T, {"name": "mine", "lens": {}}) == {"run": "some/run"}
     assert chosen.bring(T, {"name": "far"}) == {"run": "some/run"}
     assert [(job.what, job.dataset) for job in begun] == [("starter", []), ("dataset", ["far"])]
+
+
+def test_columns_kept_as_they_are_read_the_same(own):
+    late = {"instruction": "i", "input": "n", "output": "o"}
+    folder = own(late={"file_name": "late.jsonl"}, pairs={"file_name": "pairs.jsonl", "ranking": True},
+                 talks={"file_name": "talks.jsonl", "formatting": "sharegpt"})  # fmt: skip
+    (folder / "late.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS * 400 + [late]))
+    (folder / "pairs.jsonl").write_text(json.dumps({"instruction": "q", "chosen": "a", "rejected": "b"}) + "\n")
+    (folder / "talks.jsonl").write_text('{"conversations": [{"from": "human", "value": "q"}]}\n')
+    for name, raw in (("late", late), ("pairs", {"instruction": "q", "chosen": "a", "rejected": "b"})):
+        before = formats.to_row(registry.find(name, "data"), raw)
+        proposed = adding.propose(T, {"known": name})
+        assert set(proposed["columns"].values()) <= set(proposed["found"])
+        adding.add(T, {"known": name, **{key: proposed[key] for key in ("formatting", "columns", "tags")}})
+        entry = json.loads((folder / registry.INFO).read_text())[name]
+        assert "columns" in entry and formats.to_row(registry.find(name, "data"), raw) == before
+    assert adding.propose(T, {"known": "talks"})["columns"] == {"messages": "conversations"}
+
+
+def test_a_path_that_is_too_long_is_no_path():
+    assert key_of(lambda: adding.propose(T, {"where": "a" * 3000})) == "adding_no_path"
 
 
 def test_columns_can_be_changed_and_show_their_effect_at_once(tmp_path):

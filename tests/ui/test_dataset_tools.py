@@ -233,6 +233,8 @@ def test_a_set_is_made_and_what_was_left_out_is_said(databases, home):
     told = text_to_sql.show(EN, done(text_to_sql.begin, asked, of_set=False))
     assert told["names"] == ["sql"] and len(rows_of(home, "sql")) == 1
     assert len(told["notes"]) == 2 and any("no such column" in note for note in told["notes"])
+    half = asked | {"new_name": "half", "check_sql": False, "split": "0.5", "by": "row"}
+    assert "1 rows are in no part" in text_to_sql.show(EN, done(text_to_sql.begin, half, of_set=False))["notes"][-1]
     with pytest.raises(StudioError, match="concert"):
         done(text_to_sql.begin, databases | {"new_name": "other"}, of_set=False)
 

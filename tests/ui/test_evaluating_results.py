@@ -69,6 +69,14 @@ def test_runs_are_told_with_their_figures_and_the_base_of_the_same_rows(two):
     assert listed.listing(EN, {"search": "ALPACA", "token": again["token"]}) is None
 
 
+def test_the_base_beside_a_run_was_asked_the_rows_which_that_held_back(home):
+    for name, adapters in (("a", ["toy/lora/a"]), ("a-base", []), ("b", ["toy/lora/b"]), ("b-base", [])):
+        rows = {"val_size": 0.1, "held_back_of": f"/saves/{name[0]}"}
+        answered(home / "saves", f"toy/evaluate/{name}", {0}, adapter_name_or_path=adapters, **rows)
+    found = {row["id"][-1]: row["base"] for row in listed.listing(EN, {})["rows"] if row["base"]}
+    assert found == {name: f"toy/evaluate/{name}-base" for name in "ab"}
+
+
 def test_a_training_that_predicted_and_a_folder_of_llama_factory_stand_there_too(home):
     folder = home / "saves" / "Qwen" / "lora" / "eval_1"
     folder.mkdir(parents=True)

@@ -1,8 +1,11 @@
 """Starting from the page: once for a double click, and under a name of its own for each who asks."""
 
+import json
+
 import pytest
 
-from studio import runs
+from studio import paths, runs
+from studio.config import read_run
 from studio.errors import StudioError
 from studio.ui import starting
 
@@ -26,3 +29,13 @@ def test_a_name_that_leads_elsewhere_is_refused(behave, busy, job, name):
     with pytest.raises(StudioError):
         starting.begin(job(), name)
     assert runs.listing() == []
+
+
+def test_the_quickstart_takes_the_rows_that_ship_whatever_the_user_calls_identity(behave, busy, home):
+    ours = paths.resource("data") / "identity.json"
+    asked = [starting.quickstart({"name": "Nova", "author": "N"})]
+    (home / "data").mkdir(exist_ok=True)
+    (home / "data/identity.json").write_text(json.dumps([{"instruction": "Who are you?", "output": "I am Ada."}]))
+    (home / "data/dataset_info.json").write_text(json.dumps({"identity": {"file_name": "identity.json"}}))
+    asked.append(starting.quickstart({"name": "Vega", "author": "N"}))
+    assert [read_run(runs.find(run).folder).dataset for run in asked] == [["identity"], [str(ours)]]

@@ -230,3 +230,15 @@ def test_a_copy_of_the_folder_is_a_model_that_knows_its_template(train, tmp_path
     tokenizer = AutoTokenizer.from_pretrained(moved)
     assert "<|start_header_id|>" in tokenizer.apply_chat_template([{"role": "user", "content": "hi"}], tokenize=False)
     assert AutoModelForCausalLM.from_pretrained(moved).num_parameters() > 0
+
+
+@pytest.mark.parametrize("method", [{}, {"finetuning_type": "freeze", "freeze_trainable_layers": 1}], ids=str)
+def test_end_tokens_that_the_model_lacks_are_learned_and_told(train, method, capfd):
+    _, folder = train("run", template="llama3", max_steps=2, **method)
+    assert "<|eot_id|>" in capfd.readouterr().out
+    name, mark = ("model.safetensors", "") if method else ("adapter_model.safetensors", "modules_to_save")
+    found = load_file(folder / name)
+    rows = {key: found[key] for key in found if mark in key and ("embed_tokens" in key or "lm_head" in key)}
+    assert len(rows) == 2 and all(len(weights) > 259 for weights in rows.values())
+    _, more = train("more", template="llama3", max_steps=3, **method)
+    assert all(not torch.equal(load_file(more / name)[key], weights) for key, weights in rows.items())

@@ -10,8 +10,8 @@
 """
 
 from studio.data.asking.columns import suggest_columns
-from studio.data.asking.endpoint import Asker, connect
+from studio.data.asking.endpoint import PATIENCE, Asker, connect
 from studio.data.asking.hubs import Found, search
 from studio.data.asking.prompts import default_prompt
 
-__all__ = ["Asker", "Found", "connect", "default_prompt", "search", "suggest_columns"]
+__all__ = ["PATIENCE", "Asker", "Found", "connect", "default_prompt", "search", "suggest_columns"]

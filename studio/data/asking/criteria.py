@@ -19,8 +19,13 @@ LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 LETTER = re.compile(r"[^\W\d_]")
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 KANA = re.compile(r"[\u3040-\u30ff]")
-SCORE = re.compile(r"(?:score|分数|评分|得分)\W{0,6}?(\d+(?:\.\d+)?)", re.IGNORECASE)
-NUMBER = re.compile(r"(\d+(?:\.\d+)?)")
+# After what it is called, and perhaps "(1-10)": a number, not the rest of a longer or a negative one.
+SCORE = re.compile(
+    r"(?:score|分数|评分|得分)(?:\s*[(（\[][^()（）\[\]]*[)）\]]|\s+out\s+of\s+\d+)?\W{0,6}?(?<![-−\d.])(\d+(?:\.\d+)?)",
+    re.IGNORECASE,
+)
+OWN_LINE = re.compile(rf"^\W*(?:final\s+|overall\s+)?{SCORE.pattern}", re.IGNORECASE | re.MULTILINE)
+NUMBER = re.compile(r"(?<![-−\d.])(\d+(?:\.\d+)?)")
 MOSTLY = 0.9  # of the letters of an English answer are Latin
 PARTLY = 0.3  # of the letters of a Chinese one are Chinese: code and names may stand between
 
@@ -108,9 +113,11 @@ def is_in(answer: str, language: str) -> bool:
 
 
 def read_score(text: str) -> float | None:
-    """The score in a judge's words, from 1 to 10; None where there is none."""
+    """The score in a judge's words, from 1 to 10; None where there is none. What begins a line goes first, the last of
+    them, as a reply may think aloud before."""
+    own = OWN_LINE.findall(text)
     found = SCORE.search(text) or NUMBER.search(text.strip().partition("\n")[0])
-    score = float(found[1]) if found else None
+    score = float(own[-1] if own else found[1]) if own or found else None
     return score if score is not None and 0 <= score <= 10 else None
 
 

@@ -29,6 +29,8 @@ ENDING = (401, 402, 403, 404, 405)  # no other question would be answered either
 SPENT = "insufficient_quota"  # a 429 that no waiting mends
 NEW_LIMIT = "max_completion_tokens"  # what some models of OpenAI's want for max_tokens
 LOCAL = re.compile(r"https?://(localhost|127\.[\d.]+|\[::1\])(:|/|$)")
+PATIENCE = {"max_tries": 2, "timeout_s": 60.0}  # of one question that somebody waits for
+OF_ONE = {"asking_gone": "asking_one_gone", "asking_refused": "asking_one_refused"}  # no run is there to go on with
 THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
 
 Messages = list[dict[str, Any]]
@@ -65,7 +67,9 @@ class Asker:
         try:
             return asyncio.run(once())
         except Unanswered as refused:
-            raise StudioError("asking_refused", url=self.url, status=400, reason=refused) from None
+            raise StudioError("asking_one_refused", url=self.url, status=400, reason=refused) from None
+        except StudioError as error:
+            raise StudioError(OF_ONE.get(error.key, error.key), **error.values) from error
 
 
 def connect(base: str, model: str | None = None, key: str = "", **more: Any) -> Asker:

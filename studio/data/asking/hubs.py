@@ -45,7 +45,7 @@ def _search_huggingface(query: str, what: str, limit: int) -> tuple[Found, ...]:
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
     ask = api.list_datasets if what == "dataset" else api.list_models
     try:
-        _knock(api.endpoint)
+        knock(api.endpoint)
         found = list(ask(search=query or None, sort="downloads", limit=limit))
     except (errors.HTTPError, OSError) as error:  # its own client's, and being told to stay offline
         raise _unreachable(HUGGINGFACE, error) from error
@@ -68,7 +68,7 @@ def _search_modelscope(query: str, what: str, limit: int) -> tuple[Found, ...]:
     # A token is always named, if an empty one: otherwise the client unpickles the cookies of an earlier login.
     config = HubConfig(token=os.environ.get("MODELSCOPE_API_TOKEN", ""))
     try:
-        _knock(config.endpoint)
+        knock(config.endpoint)
         found = HubApi(config).list_repos(what, search=query or None, page_size=limit).items
     except (HubError, OSError) as error:
         raise _unreachable(MODELSCOPE, error) from error
@@ -80,8 +80,8 @@ def _search_modelscope(query: str, what: str, limit: int) -> tuple[Found, ...]:
     ) for one in found)  # fmt: skip
 
 
-def _knock(url: str) -> None:
-    """OSError at once where nobody is there: both clients try for a quarter of a minute and more before they say so."""
+def knock(url: str) -> None:
+    """OSError at once where nobody is there: the hubs' clients try for a quarter of a minute or more before that."""
     parts = urlsplit(url)
     if not getproxies().get(parts.scheme):  # else only the proxy may be in reach
         port = parts.port or (443 if parts.scheme == "https" else 80)

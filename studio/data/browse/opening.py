@@ -26,7 +26,7 @@ from studio.data.browse.table import Opened
 from studio.data.source import Source
 from studio.errors import FULL_DISK, StudioError
 
-VERSION = 2  # raised when the same files are kept otherwise than before
+VERSION = 3  # raised when the same files are kept otherwise than before
 MAX_BYTES = 32 << 30
 MAX_OPEN = 8
 WAIT_S = 0.1

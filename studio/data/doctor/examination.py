@@ -21,7 +21,7 @@ from studio.errors import StudioError
 CHECKS = tuple(CODES)
 LEAKS = {"leak", "near_leak"}
 Look = Callable[[Seen, Tally], Any]
-FILES = ("data_file_missing", "data_not_downloaded", "data_place_unavailable")
+FILES = ("data_file_missing", "data_not_downloaded", "data_script", "data_place_unavailable")
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ class _Round:
 def _round(source: Source, wanted: Wanted, tally: Tally) -> _Round:
     checks, round_ = wanted.checks, _Round()
     round_.any_row = [one.look for one in (characters, personal) if checks & {*one.CODES}]
-    alone = {"placeholders": rowwise.placeholders, "echo": rowwise.echo, "refusal": rowwise.refusal}
-    round_.good_row = [look for code, look in alone.items() if code in checks]
+    alone = (rowwise.placeholders, rowwise.echo, rowwise.equal_pair, rowwise.refusal)
+    round_.good_row = [look for look in alone if look.__name__ in checks]
     if checks & {*repeats.CODES, *nearness.CODES}:
         round_.again = repeats.Repeats(source.ranking or source.columns.kto_tag is not None or source.is_text)
         round_.good_row.append(round_.again.look)
@@ -143,6 +143,8 @@ def _round(source: Source, wanted: Wanted, tally: Tally) -> _Round:
         round_.good_row.append(round_.near.look)
     if checks & LEAKS:
         round_.hold(wanted.held_out)
+    if "unread" in checks:
+        round_.others.append(rowwise.Unread(source))
     if "imbalance" in checks:
         round_.others.append(balance.Balance())
     if wanted.lens is not None and checks & {"too_long", "tokens", "lens"}:

@@ -29,7 +29,9 @@ CODES: Mapping[str, tuple[str, str | None]] = {
     "broken_text": ("warning", "clean"),  # U+FFFD, mojibake
     "control": ("warning", "clean"),
     "echo": ("warning", "drop"),
+    "equal_pair": ("warning", "drop"),
     "too_long": ("warning", "drop"),
+    "unread": ("hint", None),
     "conflict": ("hint", "drop"),
     "near": ("hint", "drop"),
     "long": ("hint", "drop"),  # in characters, where nobody said for which model

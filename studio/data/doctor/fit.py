@@ -20,7 +20,7 @@ from studio.data.tokens import ModelTokens
 from studio.errors import StudioError
 
 TOKEN = re.compile(r"<\|[^|<>\s]+\|>|<(?:start|end)_of_\w+>|<｜[^｜<>\s]+｜>")  # how families write theirs
-TOLD_ELSEWHERE = ("lint_file_missing",)
+TOLD_ELSEWHERE = ("lint_file_missing", "lint_script")
 
 
 class Lengths:

@@ -2,10 +2,12 @@
 
 import re
 
+from studio.data import unread
 from studio.data.browse.salvage import Broken
 from studio.data.doctor.finding import Tally
 from studio.data.doctor.seen import Seen
 from studio.data.problem import Problem
+from studio.data.source import Source
 
 CODES = ("unreadable", "broken", "turns", "empty", "unusable")
 TURNS = ("roles", "no_answer", "no_question", "no_system_tag")
@@ -45,6 +47,34 @@ def echo(seen: Seen, tally: Tally) -> None:
     said = seen.said.strip()
     if said and said == seen.question.strip():
         tally.add("echo", seen.number, found=said[:60])
+
+
+def equal_pair(seen: Seen, tally: Tally) -> None:
+    """A pair whose answers do not differ: there is nothing to prefer."""
+    worse, better = seen.row.rejected, seen.row.messages[-1] if seen.row.messages else {}
+    if worse is not None and _said(worse) == _said(better):
+        tally.add("equal_pair", seen.number, found=seen.said.strip()[:60])
+
+
+def _said(message: dict) -> tuple:
+    return (message.get("content") or "").strip(), message.get("tool_calls") or []
+
+
+class Unread:
+    """Gathers what rows hold beside what their set reads."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.names: dict[str, None] = {}
+
+    def look(self, seen: Seen, tally: Tally) -> None:
+        if found := unread.names(self.source, seen.raw):
+            self.names |= dict.fromkeys(found)
+            tally.add("unread", seen.number)
+
+    def finish(self, tally: Tally) -> None:
+        if self.names:
+            tally.values["unread"] = {"names": ", ".join(self.names)}
 
 
 def refusal(seen: Seen, tally: Tally) -> None:

@@ -19,7 +19,7 @@ def mend(source: Source, raw: dict) -> dict | None:
     if not isinstance(raw.get(column), list):
         return None  # those before the better answer of a pair
     turns = [dict(turn) for turn in raw[column]]
-    system = [turns.pop(0)] if turns and tags.system_tag and turns[0].get(tags.role_tag) == tags.system_tag else []
+    system = [turns.pop(0)] if turns and formats.is_system(turns[0], tags) else []
     turns = _joined(turns, tags)
     questions, answers = (tags.user_tag, tags.observation_tag), (tags.assistant_tag, tags.function_tag)
     while turns and turns[0].get(tags.role_tag) != tags.user_tag:

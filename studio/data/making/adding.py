@@ -46,12 +46,12 @@ def propose(where: str | Path, hub: str | None = None) -> Proposal:
     Raises StudioError for what is neither, and for a file that cannot be read or is cut off.
     """
     text = str(where).strip()
-    path = Path(text).expanduser()
-    if hub is None and path.exists():
+    path, is_there = registry.path_of(text)
+    if hub is None and is_there:
         return _of_path(path.resolve())
     hub, found = _hub_id(text, hub)
     if not remote.OWNED_ID.fullmatch(found):
-        raise StudioError("making_nothing_there", where=text)
+        raise StudioError("making_nothing_there", where=text[:200])
     return Proposal(text, sets.free_name(found.rpartition("/")[2]), _of_hub(HUBS[hub], found))
 
 
@@ -130,8 +130,7 @@ def _of_path(path: Path) -> Proposal:
 
 
 def _columns(path: Path) -> tuple[str, ...]:
-    rows = islice(reading.read_rows(Source(path.name, path)), detect.NUM_PEEK_ROWS)
-    return tuple(dict.fromkeys(str(key) for _, raw in rows if isinstance(raw, dict) for key in raw))
+    return tuple(map(str, detect.peek(Source(path.name, path)).row))
 
 
 def _refuse_cut(path: Path) -> None:

@@ -7,7 +7,7 @@ alpaca, say) is refused, or left out and counted. Columns that the registry does
 from collections.abc import Iterable, Iterator
 
 from studio import text
-from studio.data import formats
+from studio.data import formats, unread
 from studio.data.formats import Row
 from studio.data.making import forms, sets
 from studio.data.making.origin import MEDIA, rows_of
@@ -52,8 +52,8 @@ def kind_of(source: Source) -> str:
 def converted(
     source: Source, formatting: str, rows: Iterable[object], used: set[str], counts: dict[str, int] | None = None
 ) -> Iterator[dict]:
-    """Each row in its new form; `used` gathers which columns occur. Without `counts` a row that cannot be is an
-    error."""
+    """Each row in its new form; `used` gathers which columns occur. A row that cannot be is an error, unless
+    `counts` has `left_out`; rows that lose keys of their messages are counted as `unread`."""
     if source.is_text:
         raise StudioError("making_convert_text", name=source.name)
     aim = forms.target(formatting, source)
@@ -64,12 +64,14 @@ def converted(
     for number, raw in enumerate(rows, 1):
         new = _converted(source, raw, aim)
         if isinstance(new, Problem):
-            if not counts:
+            if not counts or "left_out" not in counts:
                 why = new.text(text.catalogue(text.preferred_language()))
                 raise StudioError("making_convert_row", name=source.name, row=number, formatting=formatting, why=why)
             counts["left_out"] += 1
             continue
         row, new = new
+        if counts is not None and unread.keys(source, raw):
+            counts["unread"] = counts.get("unread", 0) + 1
         used |= new.keys() | ({forms.CALLS} if forms.has_calls(row) else set())
         yield new | {_apart(key, taken, raw): value for key, value in raw.items() if key not in named}
 

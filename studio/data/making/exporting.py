@@ -1,6 +1,7 @@
 """A set as one file for other programs: json, jsonl, csv, parquet, xlsx. Rows stand in it as they are in the set.
 
-What a cell of a table has no form for (lists, objects) is written as JSON. The file is whole or not there.
+What a cell of a table has no form for (lists, objects; in parquet lists of objects with unlike keys) is written as
+JSON. The file is whole or not there.
 """
 
 import csv
@@ -149,7 +150,7 @@ def _json_text(value: object) -> str | None:
 
 
 def _schema(spool: Spool) -> tuple[Any, set[str]]:
-    """The types of all columns, and the columns whose rows have no type in common: those become texts."""
+    """The types of all columns, and the columns that become texts: whose rows, or objects in them, are unlike."""
     import pyarrow
 
     columns = _columns(spool)
@@ -165,12 +166,27 @@ def _schema(spool: Spool) -> tuple[Any, set[str]]:
                 types[name] = pyarrow.unify_schemas(both, promote_options="permissive")
             except pyarrow.ArrowException:
                 texts.add(name)
-    kinds = {name: pyarrow.string() if name in texts else types[name].field(name).type for name in columns}
-    return pyarrow.schema([(name, pyarrow.string() if _hollow(kind) else kind) for name, kind in kinds.items()]), texts
+    kinds = {name: types[name].field(name).type for name in columns if name not in texts}
+    texts |= _unlike(spool, kinds) | {name for name, kind in kinds.items() if _hollow(kind)}
+    return pyarrow.schema([(name, pyarrow.string() if name in texts else kinds[name]) for name in columns]), texts
+
+
+def _unlike(spool: Spool, kinds: dict[str, Any]) -> set[str]:
+    """The columns of lists whose objects would come back changed: parquet gives each of them the keys of all."""
+    import pyarrow
+
+    found: set[str] = set()
+    nested = {name: kind for name, kind in kinds.items() if pyarrow.types.is_list(kind) and "struct<" in str(kind)}
+    for rows in _batches(spool) if nested else ():
+        for name in nested.keys() - found:
+            values = [row.get(name) for row in rows]
+            if json.dumps(pyarrow.array(values, nested[name]).to_pylist()) != json.dumps(values):
+                found.add(name)
+    return found
 
 
 def _hollow(kind: Any) -> bool:
-    """A column of nothing but nulls, or objects without a key, which parquet has no form for."""
+    """A column of nothing but nulls, or that holds objects without a key, which parquet has no form for."""
     import pyarrow
 
-    return pyarrow.types.is_null(kind) or (pyarrow.types.is_struct(kind) and kind.num_fields == 0)
+    return pyarrow.types.is_null(kind) or "struct<>" in str(kind)

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from studio.data import register, writing
@@ -53,11 +54,12 @@ class Wanted:
 
 @dataclass
 class Report:
-    """What became of the list. `left_out`: numbers of entries by reason (`asking.refused_<reason>`); `parts`: the ids
-    of each part's databases."""
+    """What became of the list. `left_out`: numbers of entries by reason (`asking.refused_<reason>`); `num_over`: rows
+    that the shares leave in no part; `parts`: the ids of each part's databases."""
 
     made: tuple[sets.Made, ...] = ()
     num_turns: int = 0
+    num_over: int = 0
     left_out: dict[str, list[int]] = field(default_factory=dict)
     details: dict[int, str] = field(default_factory=dict)  # of entries left out, what there is to say
     parts: tuple[frozenset[str], ...] = ()
@@ -87,7 +89,9 @@ def make(
         reasons = ", ".join(f"{reason} {len(numbers)}" for reason, numbers in report.left_out.items())
         raise StudioError("sql_no_rows", path=file, reasons=reasons or "–")
     report.num_turns = sum(len(row["conversations"]) // 2 for row in kept)
-    parts = _split(_joined(kept) if wanted.join else kept, wanted)
+    rows = _joined(kept) if wanted.join else kept
+    parts = _split(rows, wanted)
+    report.num_over = len(rows) - sum(map(len, parts))
     report.parts = tuple(frozenset(row["db_id"] for row in part) for part in parts)
     report.made = sets.make([
         sets.Plan(part_name, ENTRY, (writing.lines([row]).encode() for row in part))
@@ -173,34 +177,32 @@ def _split(rows: list[dict], wanted: Wanted) -> list[list[dict]]:
     if wanted.by not in BY or (wanted.by == "database" and isinstance(shares[0], int)):
         raise StudioError("sql_split", split=wanted.split if wanted.by in BY else wanted.by)
     chance = random.Random(wanted.seed)
+    counts = sizes.sizes_of(len(rows), shares)
     if wanted.by == "database":
-        return _split_databases(rows, shares, chance)
+        return _split_databases(rows, counts, chance)
     chance.shuffle(rows)
-    counts, found, begin = sizes.sizes_of(len(rows), shares), [], 0
-    for count in counts:
-        found.append(rows[begin : begin + count])
-        begin += count
-    return found
+    bounds = [0, *accumulate(counts)]
+    return [rows[begin:end] for begin, end in pairwise(bounds)]
 
 
-def _split_databases(rows: list[dict], shares: Sequence[float], chance: random.Random) -> list[list[dict]]:
-    """Whole databases, the largest first, each to the part that lacks most rows."""
+def _split_databases(rows: list[dict], counts: Sequence[int], chance: random.Random) -> list[list[dict]]:
+    """Whole databases, the largest first, each to the part that lacks most rows, or to what is over."""
     by_database: dict[str, list[dict]] = {}
     for row in rows:
         by_database.setdefault(row["db_id"], []).append(row)
-    if len(by_database) < len(shares):
-        raise StudioError("sql_split_databases", count=len(by_database), parts=len(shares))
+    if len(by_database) < len(counts):
+        raise StudioError("sql_split_databases", count=len(by_database), parts=len(counts))
     groups = list(by_database.values())
     chance.shuffle(groups)
     groups.sort(key=len, reverse=True)
-    wanted = [share * len(rows) for share in shares]
-    found: list[list[dict]] = [[] for _ in shares]
+    wanted = [*counts, len(rows) - sum(counts)]
+    found: list[list[dict]] = [[] for _ in wanted]
     for place, group in enumerate(groups):
-        empty = [part for part in range(len(shares)) if not found[part]]
-        open_parts = empty if len(groups) - place <= len(empty) else range(len(shares))
+        empty = [part for part in range(len(counts)) if not found[part]]
+        open_parts = empty if len(groups) - place <= len(empty) else range(len(wanted))
         part = max(open_parts, key=lambda number: wanted[number] - len(found[number]))
         found[part] += group
-    return found
+    return found[:-1]
 
 
 def _names(name: str, count: int) -> list[str]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import gradio as gr
 
-from studio.data import asking, register
+from studio import paths
+from studio.data import asking, register, registry
 from studio.data.asking import hubs
 from studio.data.making import adding
 from studio.data.problem import Problem
-from studio.data.source import FORMATS, Columns, Tags
+from studio.data.source import FORMATS, Tags
 from studio.errors import StudioError
 from studio.text import Catalogue
 from studio.ui import uploads
@@ -31,7 +32,6 @@ COLUMNS = {
 }  # fmt: skip
 TAGS = tuple(field.name for field in fields(Tags))
 NUM_ROWS = 3
-PATIENCE = {"max_tries": 2, "timeout_s": 60.0}  # somebody waits
 CHOSEN = ("formatting", "columns", "tags", "ranking")  # of an entry, what the dialog decides
 WORDS = tool.Words(
     in_html=(
@@ -59,21 +59,29 @@ def propose(t: Catalogue, asked: Mapping[str, Any]) -> dict[str, Any]:
     """How what was named would be entered. Raises StudioError for what cannot be read."""
     found = proposal_of(asked)
     formatting = found.entry.get("formatting", "alpaca")
-    given = found.entry.get("columns")
-    if given is None and found.columns:
-        defaults = Columns.of_openai() if formatting == "openai" else Columns()
-        given = {key: name for key, name in vars(defaults).items() if name in found.columns}
+    slots = {key: COLUMNS["alpaca" if key == "alpaca" else "sharegpt"] for key in FORMATS}
+    columns = columns_of(found, slots[formatting])
     return {
         "name": found.name,
         "formatting": formatting,
-        "columns": given or {},
+        "columns": columns,
         "tags": found.entry.get("tags") or {},
-        "found": list(found.columns),
+        "found": list(dict.fromkeys([*found.columns, *filter(None, columns.values())])) if found.columns else [],
         "problem": problem_of(t, found),
         "hub": hub_of(asked),
-        "slots": {key: list(COLUMNS["alpaca" if key == "alpaca" else "sharegpt"]) for key in FORMATS},
+        "slots": {key: list(names) for key, names in slots.items()},
         "usual_tags": {key: vars(Tags.of_openai() if key == "openai" else Tags()) for key in FORMATS},
     }
+
+
+def columns_of(found: adding.Proposal, slots: tuple[str, ...]) -> dict[str, str]:
+    """The columns as the entry reads them, those too that only later rows may have; none for a hub's set that names
+    none. Where they could not be guessed, those that have the usual names."""
+    given = found.entry.get("columns")
+    if given is not None or not found.columns:
+        return given or {}
+    usual = vars(registry.parse_entry(found.name, found.entry, paths.data()).columns)
+    return {key: usual[key] for key in slots if usual[key] and (found.problem is None or usual[key] in found.columns)}
 
 
 def preview(t: Catalogue, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,10 +141,10 @@ def suggest(_t: Catalogue, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The columns as an endpoint would map them. Raises StudioError where it gives no mapping that fits."""
     if asked.get("server"):
         endpoint = contestants.server(str(asked["server"]))[1]
-        asker = asking.connect(f"{endpoint.url}/v1", None, endpoint.key, **PATIENCE)
+        asker = asking.connect(f"{endpoint.url}/v1", None, endpoint.key, **asking.PATIENCE)
     else:
         base, model, key = (tool.text_of(asked, name) for name in ("base", "model", "key"))
-        asker = asking.connect(base, model or None, key, **PATIENCE)
+        asker = asking.connect(base, model or None, key, **asking.PATIENCE)
     found = proposal_of(asked)
     raws = [raw for _, raw, _ in adding.preview(found.entry, NUM_ROWS)]
     entry = asking.suggest_columns(raws, asker)
@@ -163,8 +171,8 @@ def proposal_of(asked: Mapping[str, Any]) -> adding.Proposal:
         return adding.known(str(asked["known"]))
     where = tool.text_of(asked, "where")
     hub = hub_of(asked)
-    if not hub and not Path(where).expanduser().exists():
-        raise StudioError("adding_no_path", path=where)
+    if not hub and not registry.path_of(where)[1]:
+        raise StudioError("adding_no_path", path=where[:200])
     return adding.propose(where, hub or None)
 
 

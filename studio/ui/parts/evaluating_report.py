@@ -131,11 +131,12 @@ def shown(t: Catalogue, found: Report, chosen_runs: list[runs.Run]) -> dict[str,
     columns = [{"name": one.name, "is_base": place == found.base, "run": ids.id_of(one.folders[0])}
                for place, one in enumerate(found.contenders)]  # fmt: skip
     unequal = [t("scoring.report.unequal", num=part.num_unequal) for part in found.parts if part.num_unequal]
+    unlike = dict.fromkeys(line for part in found.parts for line in document.unlike(found, part, t))
     return {
         "columns": columns if len(columns) > 1 else [column | {"is_base": False} for column in columns],
         "verdicts": verdicts(t, found),
         "sections": [*(section(t, part) for part in found.parts), *systems(t, chosen_runs)],
-        "notes": [*judged(t, chosen_runs), *left_out(t, chosen_runs), *unequal],
+        "notes": [*judged(t, chosen_runs), *left_out(t, chosen_runs), *unequal, *unlike],
     }
 
 
@@ -165,7 +166,7 @@ def values(t: Catalogue, measure: Measure) -> list[dict[str, Any]]:
     """A score of each contender, and its change against the base."""
     there = [value for value in measure.values if value is not None]
     best = (min if measure.key == NATS else max)(there, default=None)
-    is_race = len(there) > 1 and len(set(there)) > 1
+    is_race = len(set(there)) > 1 and any(measure.comparisons)  # another judge's, another tokenizer's are none
     ends = [abs(end) for one in measure.comparisons if one for end in (one.interval.low, one.interval.high)]
     return [
         {"text": document.figure(measure.key, value), "is_best": is_race and value == best}

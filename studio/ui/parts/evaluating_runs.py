@@ -32,7 +32,7 @@ SHOWN, MOST_SHOWN = 10, 400
 FIGURES = ("exact_match", "f1", "sql", "json", "rouge-l", "bleu-4", "sacrebleu", "judge", "perplexity")
 NUM_FIGURES = 4
 OF_THE_ROWS = ("task", "dataset", "eval_dataset", "val_size", "max_samples", "split", "n_shot", "predict_turns",
-               "system_prompts", "shots_dataset")  # fmt: skip
+               "system_prompts", "shots_dataset", "dataset_dir")  # fmt: skip
 IN_HTML = ("title", "help", "none_title", "none_text", "more", "search")
 IN_SCRIPT = ("stop", "now", "resume", "monitor", "compare", "elapsed")
 
@@ -135,7 +135,7 @@ def _facts(path: Path, _stamp: tuple[int, int]) -> Facts:
     model = str(found.get("model_name_or_path") or "")
     names = next(filter(None, map(found.get, ("task", "eval_dataset", "dataset", "predictions_from"))), "")
     what = ", ".join(map(str, names)) if isinstance(names, list) else str(names)
-    keys = (*OF_THE_ROWS, *(("seed",) if found.get("val_size") else ()))
+    keys = (*OF_THE_ROWS, *(("seed", "held_back_of") if found.get("val_size") else ()))
     rows = json.dumps([found.get(key) for key in keys], default=str)
     systems = found.get("system_prompts")
     systems = tuple(map(str, systems)) if isinstance(systems, list) else ()

@@ -167,6 +167,8 @@ def notes(t: Catalogue, report: making.Report) -> list[str]:
         said = report.details.get(numbers[0], "")
         words = {"count": len(numbers), "reason": reason(t, code), "numbers": shown}
         found.append(t("dataset.text_to_sql.left_out", **words) + (f" {said}" if said else ""))
+    if report.num_over:
+        found.append(t("asking.sql_over", count=f"{report.num_over:,}"))
     if report.shared:
         names = ", ".join(sorted(report.shared)[:NUM_SHOWN])
         found.append(t("dataset.text_to_sql.shared", count=len(report.shared), names=names))

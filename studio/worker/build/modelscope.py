@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from studio.data.asking.hubs import knock
 from studio.errors import FULL_DISK
 from studio.worker.build.order import HubFile, Meter, Order, size_of
 
@@ -22,7 +23,12 @@ def address() -> str:
 def list_files(order: Order) -> list[HubFile]:
     """All files of the repository at that revision. Raises StudioError, before any transfer, if it may not be read."""
     with _explained(order):
-        found = _api(order).list_repo_files(order.repo, order.kind, revision=order.revision)
+        api = _api(order)
+        try:
+            knock(address())  # the client tries for ten seconds, and tells each of them
+        except OSError as error:
+            raise order.error("download_unreachable", url=address(), reason=error) from error
+        found = api.list_repo_files(order.repo, order.kind, revision=order.revision)
     return [HubFile(file.path, file.size or 0, file.sha256) for file in found if file.type != "tree"]
 
 

@@ -11,7 +11,8 @@ from studio.scoring import predictions
 
 JUDGEMENTS = "judgements.jsonl"
 OBJECT = re.compile(r"\{[^{}]*\}", re.DOTALL)
-WINNER = re.compile(r'"?winner"?\s*[:：]\s*"?\s*(?:answer[_ ]?)?(A|B|tie)\b', re.IGNORECASE)
+WINNER = re.compile(r"winner\s*[:：]\s*(?:(?:answer|response)[_ ]?|a\s+(?=tie))?(A|B|tie)\b", re.IGNORECASE)
+MARKS = re.compile(r"""["'*`\[\]]""")  # of emphasis, of JSON
 REASON = re.compile(r'"reason"\s*:\s*"((?:[^"\\]|\\.)*)"', re.DOTALL)
 
 
@@ -47,7 +48,8 @@ def read_score(text: str) -> Judgement | None:
 
 def read_winner(text: str) -> Judgement | None:
     """Who won ("A", "B" or "tie") out of a judge's reply; None where it does not say."""
-    found = WINNER.findall(text)
+    named = [f"winner: {one['winner']}" for one in _objects(text) if "winner" in one]
+    found = WINNER.findall(MARKS.sub(" ", named[0] if named else text))
     if not found:
         return None
     return Judgement("tie" if found[-1].lower() == "tie" else found[-1].upper(), _reason(text))

@@ -172,7 +172,8 @@ def _answer(asker, questions: Sequence[Question], known: set[int], pace: Pace) -
     def tell(done: int) -> None:
         pace.add(len(known) + done - pace.done)
 
-    with open(pace.folder / predictions.PREDICTIONS, "a", encoding="utf-8") as file:
+    path = pace.folder / predictions.PREDICTIONS
+    with open(path, "a", encoding="utf-8", errors="replace") as file:  # half a character in a column, in an answer
         for answer in asker.answers(questions, known, tell):
             answered.take(answer)
             if answer.problem is None:
@@ -210,7 +211,7 @@ def _measure_texts(speaker: Speaker, found: Sequence[Asked], job: EvaluateJob, p
     """Plain texts: nothing is answered; a line holds the text, so that rows of two runs can be compared."""
     began_s = time.monotonic()
     (pace.folder / predictions.SCORES).unlink(missing_ok=True)
-    with open(pace.folder / predictions.PREDICTIONS, "w", encoding="utf-8") as file:
+    with open(pace.folder / predictions.PREDICTIONS, "w", encoding="utf-8", errors="replace") as file:
         for asked in found:
             said = asked.row.text
             if said is None:  # a conversation, read as a text

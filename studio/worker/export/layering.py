@@ -60,6 +60,14 @@ def load(source, folder: Path | None = None, merge_all: bool = False) -> torch.n
     return model.eval()
 
 
+def load_bare(source) -> torch.nn.Module:
+    """The model without its adapters, with as many rows as they know tokens."""
+    model, rows = load(source.with_adapters(())), max(map(vocabulary, source.adapters), default=0)
+    if rows > model.get_input_embeddings().weight.shape[0]:
+        model.resize_token_embeddings(rows, mean_resizing=False)
+    return model
+
+
 def _put_on(model, path: Path, merge: bool):
     """One adapter on the model, whose vocabulary takes the size that the adapter's has. An adapter on tied ends unties
     them: it changed one of them, or each in its own way."""

@@ -162,10 +162,17 @@ def _prove(written: Sequence[Written], source: Source, job: ExportJob, progress:
         return [Verdict(one.format, None, note="no_memory") for one in written]
     progress("verifying")
     expected = verify.expect(source, progress)
-    verdicts = []
+    whole, verdicts = None, []
     for one in written:
         progress("verifying", len(verdicts), len(written))
-        verdicts += _module(one.format).prove(one, source, job, expected)
+        if one.format == "merged":
+            [whole] = found = merge.prove(one, source, job, expected)
+        elif one.format == "adapter":
+            found = _module(one.format).prove(one, source, job, expected)
+        else:
+            whole = whole or merge.prove(None, source, job, expected)[0]
+            found = [verify.no_better(it, whole) for it in _module(one.format).prove(one, source, job, expected)]
+        verdicts += found
     return verdicts
 
 

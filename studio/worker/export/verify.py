@@ -1,7 +1,8 @@
 """The proof of an export: what was written is loaded, and has to say what the model with its adapters says.
 
 The same prompts go through both. The model with its adapters answers them greedily; the other reads prompt and answer,
-and at every place of the answer its logits are compared with those of the first, and the token it would have said.
+and at every place of the answer its logits are compared with those of the first, and the token it would have said. They
+are held against those of the model without its adapters, too: as far as these move them, so far they have to lie.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import gc
 import itertools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
@@ -31,6 +32,13 @@ SHARES = {torch.float32: 1e-3, torch.float16: 1e-2, torch.bfloat16: 8e-2}
 # So close two tokens were as good as equal, whatever the other model says: as a share of that share, and with 4 bits
 # and fewer, which move every logit, of the largest logit.
 TIE, TIE_OF_FEW_BITS = 0.2, 0.5
+# What the adapters change is in a model if its logits lie as far that way, give or take this share. (Measured: lost 0,
+# applied once 0.8 to 1.05, twice 1.5 to 2; where twice came to less, the logits were far off.) If they lie off the way
+# by more than `HIDDEN` of it, or all of it is less than so much of what may differ, rounding hides what is there.
+APART, HIDDEN, LEAST = 0.4, 0.5, 0.05
+
+
+HIDDEN_NOTE = "adapters_hidden"
 
 
 @dataclass(frozen=True)
@@ -60,25 +68,34 @@ class Verdict:
 @dataclass(frozen=True)
 class Expected:
     """What the model with its adapters says: of each prompt, `ids` of prompt and answer, the length of the prompt, and
-    the logits at the places of the answer, (answer, vocabulary) in float32 on the CPU."""
+    the logits at the places of the answer, (answer, vocabulary) in float32 on the CPU. `bare`: those of the model
+    without its adapters; empty where it has none."""
 
     ids: tuple[list[int], ...]
     begins: tuple[int, ...]
     logits: tuple[torch.Tensor, ...]
+    bare: tuple[torch.Tensor, ...] = ()
 
 
 def expect(source: Source, progress: Callable) -> Expected:
     """Have the model with its adapters, not merged, answer the prompts. It is loaded and let go of here."""
-    prompts = choose_prompts(source)
+    prompts, bare = choose_prompts(source), ()
+    begins = tuple(map(len, prompts))
     model = layering.load(source)
     try:
         progress("verifying")
         answers, logits = _answer(model, prompts, source)
         ids = tuple(prompt + answer for prompt, answer in zip(prompts, answers, strict=True))
-        return Expected(ids, tuple(map(len, prompts)), logits)
+        if len(source.adapters) == 1:
+            with model.disable_adapter():
+                bare = _logits(model, ids, begins)
     finally:
         del model
         release(source)
+    if len(source.adapters) > 1:  # all but the last were merged into it
+        bare = _said(lambda: layering.load_bare(source), source, ids, begins)
+    own = source.config.get_text_config().vocab_size  # rows that adapters have added begin as chance has it
+    return Expected(ids, begins, logits, tuple(said[:, :own] for said in bare))
 
 
 def check(form: str, load: Callable[[], torch.nn.Module], source: Source, expected: Expected, share: float) -> Verdict:
@@ -86,13 +103,7 @@ def check(form: str, load: Callable[[], torch.nn.Module], source: Source, expect
 
     A token may differ only where the model held both for as good as equal (`TIE`): such a tie decides nothing.
     """
-    model = load()
-    try:
-        found = _logits(model, expected.ids, expected.begins)
-    finally:
-        del model
-        release(source)
-    return judge(form, expected, found, share)
+    return judge(form, expected, _said(load, source, expected.ids, expected.begins), share)
 
 
 def judge(form: str, expected: Expected, found: Sequence[torch.Tensor], share: float) -> Verdict:
@@ -114,8 +125,43 @@ def judge(form: str, expected: Expected, found: Sequence[torch.Tensor], share: f
     tolerance = share * scale
     ok = worst < tolerance and lost <= scale * (TIE * share if share < 1 else TIE_OF_FEW_BITS)
     note = "" if equal == total else "near_ties" if ok else "other_tokens"
+    adapted = _is_adapted(expected, found, LEAST * tolerance)
+    if ok and adapted is None and share <= max(SHARES.values()):  # few bits hide most; the whole model was compared
+        note = HIDDEN_NOTE
+    elif worst < tolerance and adapted is False:
+        ok, note = False, "adapters"
     return Verdict(form, ok, worst, equal == total, len(expected.ids), note if worst < tolerance else "logits",
                    tolerance, total, equal)  # fmt: skip
+
+
+def no_better(verdict: Verdict, whole: Verdict) -> Verdict:
+    """The verdict on what was made from a whole model, which is not the same where `whole`, that on the model, says
+    so: few bits let pass what is told there."""
+    if not verdict.ok or not verdict.num_tokens:
+        return verdict
+    if whole.ok is False:
+        return replace(verdict, ok=False, note="whole")
+    return replace(verdict, note=HIDDEN_NOTE) if whole.note == HIDDEN_NOTE else verdict
+
+
+def _is_adapted(expected: Expected, found: Sequence[torch.Tensor], least: float) -> bool | None:
+    """Whether the logits lie as far from those without adapters as the adapters move them, in the same direction; not
+    if these were lost, or applied twice. None where that cannot be told: rounding moves them as far, or the adapters
+    by no more than `least`."""
+    if not expected.bare:
+        return True
+    way, along, moved, most = 0.0, 0.0, 0.0, 0.0
+    for want, bare, got in zip(expected.logits, expected.bare, found, strict=True):
+        width = min(want.shape[1], bare.shape[1], got.shape[1])
+        change, move = (logits[:, :width] - bare[:, :width] for logits in (want, got))
+        way, moved = way + change.square().sum().item(), moved + move.square().sum().item()
+        along, most = along + (change * move).sum().item(), max(most, change.abs().max().item())
+    if not way:
+        return None
+    share = along / way
+    if moved / way - share**2 > HIDDEN**2:
+        return None
+    return True if abs(share - 1) < APART else None if most < least else False
 
 
 def choose_prompts(source: Source) -> list[list[int]]:
@@ -175,6 +221,16 @@ def _answer(model, prompts: list[list[int]], source: Source) -> tuple[list[list[
     answers = [row[: next((at + 1 for at, token in enumerate(row) if token in ends), len(row))] for row in answers]
     logits = torch.stack(output.logits, 1).float().cpu()  # (B, steps, V)
     return answers, tuple(said[: len(answer)] for said, answer in zip(logits, answers, strict=True))
+
+
+def _said(load: Callable[[], torch.nn.Module], source: Source, ids, begins) -> tuple[torch.Tensor, ...]:
+    """`_logits` of the model that `load` brings, which is let go of."""
+    model = load()
+    try:
+        return _logits(model, ids, begins)
+    finally:
+        del model
+        release(source)
 
 
 @torch.inference_mode()

@@ -15,7 +15,9 @@ from studio.worker.serve.schema import Chat
 
 TOOLS = re.compile(r"\btools\b")
 THOUGHT, CLOSED = "<think>", "\n</think>\n\n"
-OWN = frozenset(("messages", "tools", "add_generation_prompt", "cut", "every_turn", "default_system"))
+OWN = frozenset((
+    "messages", "tools", "add_generation_prompt", "cut", "every_turn", "keep_thoughts", "default_system"
+))
 
 
 @dataclass(frozen=True)

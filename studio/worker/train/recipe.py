@@ -48,9 +48,9 @@ def _build(folder: Path, job: TrainJob, progress: Progress) -> CausalTrainer:
     path = loading.find(job, progress)
     tokenizer = loading.load_tokenizer(path, job)
     template = data.chat_template(job, path)
-    loading.adopt_template(tokenizer, template)
+    added = loading.adopt_template(tokenizer, template)
     tokenizer.save_pretrained(folder)
-    dataset = data.load(job, folder, progress)
+    dataset = data.load(job, folder, progress, added)
     _report(dataset, job, folder)
     progress("model")
     num_parameters = loading.num_parameters(path, job)
@@ -58,7 +58,7 @@ def _build(folder: Path, job: TrainJob, progress: Progress) -> CausalTrainer:
     model = loading.load_model(path, job, place, len(tokenizer))
     checkpointing = memory.needs_checkpointing(job, model, place)
     set_seed(job.seed)  # adapters start alike on every rank and at every start
-    model = adapters.prepare(model, job, place, folder)
+    model = adapters.prepare(model, job, place, folder, bool(added))
     if checkpointing:
         model.enable_input_require_grads()
     print(adapters.describe(model), flush=True)

@@ -124,6 +124,18 @@ def test_an_answer_that_is_the_question(examined):
     assert examined([pair(1), pair(2, "Say it", "Say it")])["echo"].row_numbers == (2,)
 
 
+def test_pairs_of_one_answer_and_what_nobody_reads(home, tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    rows = [{"instruction": "one?", "chosen": "good", "rejected": "bad", "system": "s"},
+            {"instruction": "two?", "chosen": "good ", "rejected": "good", "tools": "[{\"name\": \"f\"}]"}]  # fmt: skip
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = Columns.none(prompt="instruction", chosen="chosen", rejected="rejected")
+    found = {one.code: one for one in doctor.examine(Source("p", file, columns=columns, ranking=True))}
+    assert {code: one.row_numbers for code, one in found.items()} == {"equal_pair": (2,), "unread": (1, 2)}
+    assert "system, tools" in found["unread"].text(catalogue("en")) and found["unread"].fix is None
+    assert doctor.fix(source_of(file), ["equal_pair"], "kept").num_rows == 1
+
+
 def test_labels_out_of_balance(examined):
     rows = [pair(number, "no" if number % 30 == 0 else "yes") for number in range(60)]
     found = examined(rows)["imbalance"]
@@ -137,6 +149,10 @@ def test_a_missing_file_names_the_nearest(home, tmp_path):
     (tmp_path / "rows.jsonl").write_text("{}")
     (finding,) = doctor.examine(Source("set", tmp_path / "rows.json"))
     assert finding.code == "missing" and "rows.jsonl" in finding.text(catalogue("en"))
+    (paths.data()).mkdir()
+    (paths.data() / "dataset_info.json").write_text('{"made": {"script_url": "make.py"}}')
+    (finding,) = doctor.examine(registry.find("made", "data"))
+    assert finding.code == "missing" and "make.py), which is not run" in finding.text(catalogue("en"))
 
 
 def test_what_follows_a_break_in_an_array_is_told(home, tmp_path):

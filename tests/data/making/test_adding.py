@@ -59,7 +59,7 @@ def test_a_set_of_a_hub_is_entered_by_its_id(home, where, hub, key, found):
     assert dict(registry.find("some-set", "data").hub) == {key: found}
 
 
-@pytest.mark.parametrize("where", ["", "nothing", "/no/such/file.json", "a/b/c", "../x"])
+@pytest.mark.parametrize("where", ["", "nothing", "/no/such/file.json", "a/b/c", "../x", "a" * 300])
 def test_what_is_neither_is_said(home, where):
     with pytest.raises(StudioError):
         making.propose(where)

@@ -85,6 +85,15 @@ def test_a_column_nobody_read_is_not_read_afterwards(home):
     assert (new["tools__"], new["tools_"]) == (1, 2) and new["conversations_"] == rows[0]["conversations"]
 
 
+def test_keys_of_messages_that_go_are_counted(home):
+    turns = [{"role": "user", "content": "q", "name": "Ann"}, {"role": "assistant", "content": "a", "reasoning": "R"}]
+    entry = {"formatting": "openai"}
+    source = entered("named", [{"messages": turns}, {"messages": [turns[0] | {"name": ""}, turns[1]]}], entry)
+    made = making.convert(source, "openai")
+    assert made.counts == {"unread": 1} and canonical(found(made)) == canonical(source)
+    assert making.merge([source, entered("b", chats(), SHAREGPT)]).counts == {"unread": 1}
+
+
 def test_what_cannot_be_converted_is_said(home):
     with pytest.raises(StudioError, match="plain text"):
         making.convert(registry.find("text_demo", "data"), "openai")

@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from studio import paths
-from studio.data import making, reading
+from studio.data import detect, formats, making, reading
 from studio.data.source import Source
 from studio.errors import StudioError
 
@@ -48,6 +48,32 @@ def test_parquet_keeps_types_and_makes_mixed_columns_texts(source):
     assert [row["score"] for row in rows] == [1, 2.5, None, None]
     assert rows[0]["tags"] == ["a", "b"] and rows[1]["meta"] == {"deep": [1]}
     assert [row["mixed"] for row in rows] == [None, None, "text", "4"]
+
+
+def calling(name, **arguments):
+    function = {"name": name, "parameters": {"properties": {key: {"type": "string"} for key in arguments}}}
+    asked, call = {"role": "user", "content": "?"}, {"function": {"name": name, "arguments": arguments}}
+    called = {"role": "assistant", "content": "", "tool_calls": [call]}
+    return {"messages": [asked, called], "tools": [{"type": "function", "function": function}], "kept": [asked]}
+
+
+@pytest.mark.parametrize("rows", [
+    [calling("weather", city="Åbo"), calling("now", zone="UTC"), calling("weather", day=None, city="Oulu")],
+    [calling("quit")],
+])
+def test_parquet_gives_calls_and_tools_no_keys_but_their_own(home, tmp_path, rows):
+    (tmp_path / "calls.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = detect.source_of(tmp_path / "calls.jsonl")
+    made = detect.source_of(making.export(source, "parquet"))
+    assert pyarrow.types.is_list(pyarrow.parquet.read_schema(made.path).field("kept").type)  # nothing was in the way
+    for (_, found), row in zip(reading.read_rows(made), rows, strict=True):
+        for said, was in zip(vars_of(made, found), vars_of(source, row), strict=True):
+            assert json.dumps(said) == json.dumps(was)  # in the same order, too
+
+
+def vars_of(source, raw):
+    row = formats.to_row(source, raw)
+    return row.messages, row.tools
 
 
 def test_halves_of_characters_and_numbers_that_are_none(home, tmp_path):

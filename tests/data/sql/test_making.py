@@ -126,6 +126,16 @@ def test_parts(tmp_path, many, by):
     assert bool(report.shared) == (by == "row") and all(report.parts)
 
 
+@pytest.mark.parametrize("by", making.BY)
+def test_what_the_shares_leave_out_is_counted(tmp_path, many, by):
+    report = making.make(tmp_path, many, "sql", making.Wanted(split="0.5,0.2", by=by))
+    sizes = [made.num_rows for made in report.made]
+    assert abs(sizes[0] - 39) <= 1 and abs(sizes[1] - 16) <= 1 and report.num_over == 78 - sum(sizes)
+    with pytest.raises(StudioError) as caught:
+        making.make(tmp_path, many, "more", making.Wanted(split="0.9,0.9", by=by))
+    assert caught.value.key == "making_split_over_one"
+
+
 def test_too_few_databases_for_the_parts(tmp_path):
     shop.database(tmp_path / "shop.sqlite")
     file = written(tmp_path, [{"db_id": "shop", "question": "a", "query": SQL}] * 4)

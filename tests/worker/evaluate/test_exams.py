@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import socket
 import tarfile
+import time
 import zipfile
 
 import pyarrow
@@ -13,6 +15,7 @@ from pyarrow import parquet
 
 from studio import paths
 from studio.config import read_arguments, read_mapping
+from studio.errors import StudioError
 from studio.worker.evaluate import benchmark, exams, exams_files, exams_hub
 
 QUESTION = ["What is 1 + 1?", "1", "2", "3", "4", "B"]
@@ -228,6 +231,19 @@ def test_what_is_not_here_comes_from_the_hub(tmp_path, monkeypatch):
     assert [(exam.task, exam.num_questions) for exam in found] == [("mmlu_validation", 1), ("cmmlu", 2)] and not others
     assert asked[0] == ("cais/mmlu", "all/dev-00000-of-00001.parquet", "dataset") and len(asked) == 4
     assert asked[3] == ("haonan-li/cmmlu", "cmmlu_v1_0_1.zip", "dataset")
+
+
+def test_a_hub_that_nobody_answers_for_is_said_at_once(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setattr("studio.data.asking.hubs.getproxies", dict)
+    job = job_for(tmp_path, cache_dir=str(tmp_path / "hub"))
+    began_s = time.monotonic()
+    with pytest.raises(StudioError, match=r"neither here nor at the hub .*refused"):
+        exams_hub.bring("ceval", job, exams.folders(job))
+    assert time.monotonic() - began_s < 4, "the client tries again after 1, 2, 4 and 8 seconds"
 
 
 def test_the_command_line_of_journey_a():

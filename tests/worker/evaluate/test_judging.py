@@ -176,6 +176,8 @@ def test_the_judge_may_be_a_server_of_the_studio(tmp_path, monkeypatch):
     ('{"reason": "fine", "score": 8}', 8), ('```json\n{"score": "7/10", "reason": "x"}\n```', 7),
     ("First {thinking} aloud.\n{\"score\": 3}", 3), ("**Score:** 6. Good.", 6), ("分数：9\n很好", 9),
     ('{"score": 11}', None), ('{"score": true}', None), ("", None), ("It is good.", None), ('{"score": 0}', None),
+    ("Score (1-10): 7", 7), ("评分（1–10）：7", 7), ('{"score": -3}', None), ("Score out of 10: 6", 6),
+    ("A score: 2 would be harsh.\nScore: 8\nA score of 10 needs more.", 8),
 ])
 def test_scores_are_read_from_what_judges_write(text, score):
     found = read_score(text)
@@ -185,6 +187,8 @@ def test_scores_are_read_from_what_judges_write(text, score):
 @pytest.mark.parametrize("text, winner", [
     ('{"reason": "b \\"is\\" worse", "winner": "A"}', "A"), ("Winner: B", "B"), ('{"winner": "tie"}', "tie"),
     ('{"winner": "Answer_B"}', "B"), ("Both are good.", None), ('{"winner": "Answer"}', None),
+    ("**Winner**: B", "B"), ("{'winner': 'B'}", "B"), ("Winner: [[A]]", "A"), ('{"winner": "Response A"}', "A"),
+    ("winner: a tie", "tie"), ('{"winner": "A", "reason": "winner: B if it were shorter"}', "A"),
 ])
 def test_winners_are_read_from_what_judges_write(text, winner):
     found = read_winner(text)

@@ -207,9 +207,11 @@ def test_drawn_answers_are_the_same_for_a_seed_whatever_the_batch(evaluate):
 
 
 def test_questions_longer_than_cutoff_len_are_cut_as_in_training(evaluate, add):
-    add("long", [{"instruction": "x" * 200, "output": "y" * 20}])
+    half = "a\ud83d"  # half a character, in a column that nobody reads: it could not be written
+    add("long", [{"instruction": "x" * 200, "output": "y" * 20, "id": half, half: 1}])
     _, folder = evaluate(dataset="long", cutoff_len=100)
     assert lines(folder)[0]["prompt"].count("x") < 100 and figures(folder)["predict_num_rows"] == 1
+    assert lines(folder)[0]["others"] == {"id": "a?", "a?": 1}
 
 
 def test_predictions_that_are_there_are_scored_without_a_model(evaluate, tmp_path, monkeypatch):
@@ -225,13 +227,12 @@ def test_predictions_that_are_there_are_scored_without_a_model(evaluate, tmp_pat
 
 
 def test_texts_are_measured_alone(evaluate, add):
-    add("texts", [{"text": "one two three"}, {"text": "four"}], columns={"prompt": "text"})
+    add("texts", [{"text": "one two three"}, {"text": "four", "id": "\ud83d"}], columns={"prompt": "text"})
     code, folder = evaluate(dataset="texts", stage="pt")
     scores = lines(folder, "scores.jsonl")
     assert code == 0 and [row["num_label_tokens"] for row in scores] == [13, 4]  # the first is never guessed, an end is
     assert [line["prompt"] for line in lines(folder)] == ["one two three", "four"]
     assert figures(folder)["predict_perplexity"] > 1
-
 
 
 def test_a_measure_that_was_interrupted_goes_on(evaluate, monkeypatch):

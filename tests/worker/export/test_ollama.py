@@ -87,6 +87,8 @@ def test_thoughts_are_named(toy_model):
 
 
 @pytest.mark.parametrize("name, tag", [
-    ("Model One", "model-one"), ("starter-小昇", "starter"), ("小诺", "model"), ("v1.5_b", "v1.5_b"), ("x" * 90, "x" * 80)])
+    ("Model One", "model-one"), ("starter-小昇", "starter"), ("小诺", "model"), ("v1.5_b", "v1.5_b"),
+    ("x" * 90, "x" * 80),
+])  # fmt: skip
 def test_names_as_ollama_takes_them(name, tag):
     assert ollama._tag(name) == tag
