@@ -23,6 +23,7 @@ from studio.worker.export.source import Source
 
 MAX_LOGITS = 2**26  # at once
 NUM_PROMPTS, ANSWER_TOKENS, LONGEST_PROMPT_TOKENS = 8, 16, 512
+NUM_BARE = 3  # so many of them tell what the adapters change
 QUESTIONS = (
     "Who are you?", "你是谁？", "What is 7 plus 5?", "Name the capital of France.", "Write one sentence about the sea.",
     "用一句话介绍一下北京。", "Translate into German: good morning", "List three colours.",
@@ -36,8 +37,6 @@ TIE, TIE_OF_FEW_BITS = 0.2, 0.5
 # applied once 0.8 to 1.05, twice 1.5 to 2; where twice came to less, the logits were far off.) If they lie off the way
 # by more than `HIDDEN` of it, or all of it is less than so much of what may differ, rounding hides what is there.
 APART, HIDDEN, LEAST = 0.4, 0.5, 0.05
-
-
 HIDDEN_NOTE = "adapters_hidden"
 
 
@@ -69,7 +68,7 @@ class Verdict:
 class Expected:
     """What the model with its adapters says: of each prompt, `ids` of prompt and answer, the length of the prompt, and
     the logits at the places of the answer, (answer, vocabulary) in float32 on the CPU. `bare`: those of the model
-    without its adapters; empty where it has none."""
+    without its adapters, to the first prompts; empty where it has none."""
 
     ids: tuple[list[int], ...]
     begins: tuple[int, ...]
@@ -88,12 +87,12 @@ def expect(source: Source, progress: Callable) -> Expected:
         ids = tuple(prompt + answer for prompt, answer in zip(prompts, answers, strict=True))
         if len(source.adapters) == 1:
             with model.disable_adapter():
-                bare = _logits(model, ids, begins)
+                bare = _logits(model, ids[:NUM_BARE], begins[:NUM_BARE])
     finally:
         del model
         release(source)
     if len(source.adapters) > 1:  # all but the last were merged into it
-        bare = _said(lambda: layering.load_bare(source), source, ids, begins)
+        bare = _said(lambda: layering.load_bare(source), source, ids[:NUM_BARE], begins[:NUM_BARE])
     own = source.config.get_text_config().vocab_size  # rows that adapters have added begin as chance has it
     return Expected(ids, begins, logits, tuple(said[:, :own] for said in bare))
 
@@ -151,7 +150,7 @@ def _is_adapted(expected: Expected, found: Sequence[torch.Tensor], least: float)
     if not expected.bare:
         return True
     way, along, moved, most = 0.0, 0.0, 0.0, 0.0
-    for want, bare, got in zip(expected.logits, expected.bare, found, strict=True):
+    for want, bare, got in zip(expected.logits, expected.bare, found, strict=False):
         width = min(want.shape[1], bare.shape[1], got.shape[1])
         change, move = (logits[:, :width] - bare[:, :width] for logits in (want, got))
         way, moved = way + change.square().sum().item(), moved + move.square().sum().item()
