@@ -181,6 +181,11 @@ def said(page) -> str:
     return page.inner_text("#chat-log")
 
 
+def until_said(page, words: str) -> None:
+    """Wait until these words are to be seen in the conversation."""
+    page.wait_for_function("(words) => document.querySelector('#chat-log')?.innerText.includes(words)", arg=words)
+
+
 def kill_server(studio) -> None:
     """SIGKILL to the worker of the only server there is."""
     found = [json.loads(path.read_text()) for path in studio.saves.rglob("serve/*/status.json")]

@@ -7,7 +7,7 @@ import json
 import pytest
 from acting import wait_until
 from answering import Serving, trained
-from chatting import ask, begin, said, send, type_in, until_answered, until_toast, until_writing
+from chatting import ask, begin, said, send, type_in, until_answered, until_said, until_toast, until_writing
 from visiting import Studio
 
 pytestmark = pytest.mark.browser
@@ -104,7 +104,7 @@ def test_a_conversation_leaves_as_a_file_and_as_a_link_and_comes_back(place, vis
     before = page.url
     page.wait_for_function("(before) => location.href !== before", arg=before)
     until_listed(page, "What is a heron?", "What is a heron?")
-    assert "You said: What is a heron?" in said(page)
+    until_said(page, "You said: What is a heron?")
     ours = {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi <b>you</b>"},
                          {"role": "assistant", "content": "Ho"}]}  # fmt: skip
     (tmp_path / "a.json").write_text(json.dumps(ours))
@@ -171,7 +171,8 @@ def test_a_tool_is_called_and_its_result_typed(place, visit, serving):
     page.fill("#chat-tools textarea", json.dumps(CLOCK))
     page.press("#chat-box textarea", "Enter")
     page.wait_for_selector("#chat-box textarea[placeholder*='clock']")
-    assert "Calls clock" in said(page) and '"zone": "UTC"' in said(page)
+    until_said(page, "Calls clock")
+    until_said(page, '"zone": "UTC"')
     assert serving.asked[0]["tools"] == [{"type": "function", "function": CLOCK}]
     send(page, "noon")
     page.wait_for_selector("#chat-log .bot:has-text('It is noon')")

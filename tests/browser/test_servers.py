@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from acting import STAND_IN, wait_until
 from answering import Serving, trained
-from chatting import ask, begin, load, said, send, type_in, until_answered, until_toast
+from chatting import ask, begin, load, send, type_in, until_answered, until_said, until_toast
 from talking import SETTINGS
 from talking import studio as command
 from visiting import Studio
@@ -52,7 +52,7 @@ def test_two_tabs_talk_to_two_models_on_one_device(place, visit, serving):
         page.wait_for_selector(f"#servers [data-model={name}][aria-checked=true]")
     for page, name in zip(pages, ("starter", "other"), strict=True):
         ask(page, "Who?")
-        assert f"I am {name}" in said(page)
+        until_said(page, f"I am {name}")
     assert len(serving.asked) == len(other.asked) == 1
     other.close()
     pages[1].wait_for_selector("#servers .server[data-state=lost] [data-action=restart]")
@@ -61,7 +61,7 @@ def test_two_tabs_talk_to_two_models_on_one_device(place, visit, serving):
     pages[1].click("#servers [data-model=starter]")
     send(pages[1], "And you?")
     until_answered(pages[1], 2)
-    assert "I am starter. You said: And you?" in said(pages[1])
+    until_said(pages[1], "I am starter. You said: And you?")
 
 
 def test_why_an_adapter_is_not_mixed(place, visit, serving):
