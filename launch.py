@@ -27,6 +27,7 @@ VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "studio.json"
 OLDEST = (3, 11)
+FEW_TESTS = 2
 NAMES = ("python3.11", "python3.12", "python3.13", "python3.14")  # the tested one first
 INSTALLERS = (
     ("dnf", "dnf install -y python3.12"),
@@ -245,11 +246,29 @@ def hand_over(python, command):
 
 
 def test(python, arguments):
-    """Lint and tests, as `make check` and .ci/run do. The exit code is the first one that is not 0."""
+    """Lint and tests, as `make check` and .ci/run do. The exit code is the first one that is not 0.
+
+    Browsers, servers and processes of three files share the machine: one or two tests that fail there have to pass
+    alone. Both runs are told.
+    """
     os.environ["OMP_NUM_THREADS"] = "1"
-    tools = (["ruff", "check", "."], ["pytest", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *arguments])
-    codes = [subprocess.call([python, "-m", *tool], cwd=str(ROOT)) for tool in tools]
-    return next((code for code in codes if code), 0)
+    shared = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+    tools = (["ruff", "check", "."], ["pytest", *shared, *arguments])
+    linted, tested = (subprocess.call([python, "-m", *tool], cwd=str(ROOT)) for tool in tools)
+    failed = failed_tests() if tested == 1 else ()
+    if 0 < len(failed) <= FEW_TESTS:
+        say("\nFailed beside others, and run once more alone: " + ", ".join(failed))
+        tested = subprocess.call([python, "-m", "pytest", "-n", "0", "--last-failed", *arguments], cwd=str(ROOT))
+    return linted or tested
+
+
+def failed_tests():
+    """What pytest has noted of its last run."""
+    try:
+        noted = json.loads((ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    return tuple(noted)
 
 
 def say(text):

@@ -255,3 +255,27 @@ def test_nothing_to_make_an_environment_with(monkeypatch, tmp_path):
     monkeypatch.setattr(launch, "shortcoming", lambda: "Python's venv module")
     with pytest.raises(SystemExit, match="The studio needs Python's venv module"):
         launch.make_venv([])
+
+
+SHY = """
+from pathlib import Path
+
+def test_alone():
+    seen = Path(__file__).with_name("seen")
+    first = not seen.exists()
+    seen.touch()
+    assert not first
+
+def test_always():
+    assert {always}
+"""
+
+
+@pytest.mark.parametrize("always, code", [(True, 0), (False, 1)])
+def test_one_or_two_tests_that_fail_beside_others_have_to_pass_alone(tmp_path, capfd, always, code):
+    shutil.copy(ROOT / "launch.py", tmp_path)
+    (tmp_path / "ruff.toml").write_text('exclude = ["*.py"]')
+    (tmp_path / "test_shy.py").write_text(SHY.format(always=always))
+    assert load(tmp_path).test(sys.executable, []) == code
+    told = capfd.readouterr().out
+    assert "run once more alone: test_shy.py::test_alone" in told and "1 failed" in told
